@@ -1,0 +1,33 @@
+from cpython.buffer cimport Py_buffer
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef struct EncodedMessage:
+    const uint8_t *payload
+    Py_ssize_t size
+    Py_buffer buffer            # what `release` gives back; obj is NULL where nothing is held
+
+
+cdef class Codec:
+    """How objects of one message class become payloads and back. Subclassed by records.pyx for zero-copy messages."""
+    cdef readonly type message_type
+    cdef readonly uint16_t message_id
+    cdef readonly str name              # "record", "msgspec", ...
+    cdef readonly str fingerprint       # changes when the layout does
+
+    # The object of a payload. It may borrow `payload` until `settle`.
+    cdef object decode(self, const uint8_t *payload, uint32_t size)
+    # After the last receiver returned: a borrowed object that is still referenced gets bytes of its own.
+    cdef int settle(self, object message) except -1
+    # Point `encoded` to the bytes of `message`; they live until `release`.
+    cdef int encode(self, object message, EncodedMessage *encoded) except -1
+    cdef void release(self, EncodedMessage *encoded)
+
+
+cdef class ObjectCodec(Codec):
+    """Two Python functions: encode(object) -> bytes-like, decode(bytes) -> object. Owns nothing of the bus."""
+    cdef object encode_function         # None: the object itself exports its bytes
+    cdef object decode_function         # None: the handler gets the bytes
+
+
+cdef Codec codec_of(object message)     # MessageError for a class that was never declared

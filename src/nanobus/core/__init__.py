@@ -1,0 +1,11 @@
+"""Layer 0: facts without state, all of them C inline functions and structs in `.pxd` files.
+
+layout     the slot: 32-byte header + payload, stamps, causes
+atomics    every memory order of the library is spelled here and nowhere else
+clock      wall-clock and monotonic nanoseconds
+crc32c     the checksum of a slot, by instruction where the processor has one
+owner      who holds a line of a control block, and whether that process still lives
+parking    sleeping until another thread or process says there is news
+
+Imports nothing of nanobus.
+"""

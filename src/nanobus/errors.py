@@ -1,0 +1,92 @@
+"""Every error nanobus raises by a name of its own. A bad argument is a ValueError or TypeError as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class NanobusError(Exception):
+    """The root: catches every error below."""
+
+
+class MappingError(NanobusError, OSError):
+    """The operating system refused memory; `errno` says why, the message what was asked for."""
+
+
+class BusClosedError(NanobusError):
+    """The bus, the handle or the mapping was closed, here or by another thread while this call waited."""
+
+
+class BusFullError(NanobusError):
+    """There is no room: now (`overflow="error"`), within the timeout, or in a worker's outbox."""
+
+
+class HandleInUseError(NanobusError):
+    """A reader or writer was used by a second thread while the first was inside a call."""
+
+
+class BusFormatError(NanobusError):
+    """The file is no bus, one of another version, or one whose parts contradict each other."""
+
+
+class TooManyHandlesError(NanobusError):
+    """Every line of the control block for readers, or for writers, is taken."""
+
+
+class CorruptMessageError(NanobusError):
+    """A slot's checksum does not fit its bytes."""
+
+
+class MessageTooLargeError(NanobusError, ValueError):
+    """The payload is larger than `bus.max_payload`."""
+
+
+class MessageError(NanobusError, TypeError):
+    """A message class cannot be declared, or an object of a class that was never declared is sent."""
+
+
+class EncodeError(NanobusError):
+    """A codec failed to turn a message into bytes; nothing was sent. The codec's own error is the `__cause__`."""
+
+
+class DecodeError(NanobusError):
+    """A codec failed to turn bytes into a message. The codec's own error is the `__cause__`."""
+
+
+class RoutingError(NanobusError, ValueError):
+    """The workers, handlers and routes of a messenger contradict each other. Nothing was started."""
+
+
+class RoutingWarning(UserWarning):
+    """A route that can never fire, or a handler method that no route reaches."""
+
+
+class NotRunningError(NanobusError):
+    """A handler that is in no running worker was asked to send."""
+
+
+class StopTimeoutError(NanobusError, TimeoutError):
+    """Workers had not stopped within the timeout; the message names them."""
+
+
+class HandlerError(NanobusError):
+    """A handler raised. The handler's own error is the `__cause__`.
+
+    Attributes
+    ----------
+    worker : str
+        Name of the worker.
+    handler : type or None
+        The handler's class; None where the message could not even be decoded.
+    message : object or None
+        The message at hand; None outside of one (`__init__`, `on_start`, `on_loop`, `on_stop`).
+    position : int or None
+        Its position on the bus.
+    """
+
+    def __init__(self, text: str, *, worker: str, handler: type | None, message: Any, position: int | None) -> None:
+        super().__init__(text)
+        self.worker = worker
+        self.handler = handler
+        self.message = message
+        self.position = position
