@@ -45,6 +45,10 @@ class MessageError(NanobusError, TypeError):
     """A message class cannot be declared, or an object of a class that was never declared is sent."""
 
 
+class RecordReleasedError(NanobusError, ValueError):
+    """A Record claimed in place was used after its `with` block: its bytes belong to the bus now."""
+
+
 class EncodeError(NanobusError):
     """A codec failed to turn a message into bytes; nothing was sent. The codec's own error is the `__cause__`."""
 

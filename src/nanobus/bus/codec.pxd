@@ -14,7 +14,10 @@ cdef class Codec:
     cdef readonly uint16_t message_id
     cdef readonly str name              # "record", "msgspec", ...
     cdef readonly str fingerprint       # changes when the layout does
+    cdef readonly uint32_t fixed_size   # bytes of every payload; 0 where sizes differ and `open_in_place` is refused
 
+    # The instance that one worker uses alone, so that it may reuse its views; self where nothing is kept.
+    cdef Codec private(self)
     # The object of a payload. It may borrow `payload` until `settle`.
     cdef object decode(self, const uint8_t *payload, uint32_t size)
     # After the last receiver returned: a borrowed object that is still referenced gets bytes of its own.
@@ -22,6 +25,9 @@ cdef class Codec:
     # Point `encoded` to the bytes of `message`; they live until `release`.
     cdef int encode(self, object message, EncodedMessage *encoded) except -1
     cdef void release(self, EncodedMessage *encoded)
+    # A writable object over `fixed_size` zeroed bytes at `payload`, until `close_in_place` makes it refuse every access.
+    cdef object open_in_place(self, uint8_t *payload)
+    cdef int close_in_place(self, object message) except -1
 
 
 cdef class ObjectCodec(Codec):

@@ -60,6 +60,9 @@ cdef class Codec:
         self.settle(message)
         return message
 
+    cdef Codec private(self):
+        return self
+
     cdef object decode(self, const uint8_t *payload, uint32_t size):
         raise DecodeError(f"{type(self).__qualname__} does not decode")
 
@@ -72,6 +75,12 @@ cdef class Codec:
     cdef void release(self, EncodedMessage *encoded):
         if encoded.buffer.obj != NULL:
             PyBuffer_Release(&encoded.buffer)
+
+    cdef object open_in_place(self, uint8_t *payload):
+        raise MessageError(f"{self.message_type.__qualname__} is no Record: only a Record can be claimed in place")
+
+    cdef int close_in_place(self, object message) except -1:
+        return 0
 
 
 cdef class ObjectCodec(Codec):
