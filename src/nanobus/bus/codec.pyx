@@ -73,8 +73,7 @@ cdef class Codec:
         raise EncodeError(f"{type(self).__qualname__} does not encode")
 
     cdef void release(self, EncodedMessage *encoded):
-        if encoded.buffer.obj != NULL:
-            PyBuffer_Release(&encoded.buffer)
+        PyBuffer_Release(&encoded.buffer)       # nothing where no object is held
 
     cdef object open_in_place(self, uint8_t *payload):
         raise MessageError(f"{self.message_type.__qualname__} is no Record: only a Record can be claimed in place")
@@ -112,7 +111,6 @@ cdef class ObjectCodec(Codec):
             ) from error
 
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
-        encoded.buffer.obj = NULL
         try:
             payload = message if self.encode_function is None else self.encode_function(message)
             PyObject_GetBuffer(payload, &encoded.buffer, PyBUF_SIMPLE)

@@ -9,7 +9,7 @@
 `stamp` is the only word that makes a slot visible: written last (release), read first (acquire). Its value depends on
 the position and on the bus's random key, so neither a stale lap nor a payload can look like it.
 """
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     SLOT_ALIGNMENT = 32
@@ -38,4 +38,4 @@ cdef inline uint32_t relative_cause(uint64_t position, uint64_t cause) noexcept 
     """Distance to the causing slot in alignments; 0 where it is too far away for 32 bits, or there is none
     (`cause >= position`)."""
     cdef uint64_t distance = (position - cause) // SLOT_ALIGNMENT
-    return <uint32_t> distance if cause < position and distance <= 0xFFFFFFFF else 0
+    return <uint32_t> distance if cause < position and distance <= UINT32_MAX else 0

@@ -1,0 +1,106 @@
+"""The bus contract: what every bus gives to nogil code, and through Bus, BusWriter and BusReader to Python.
+
+A bus is a pair of handles, subclasses of BusWriter and BusReader, and a Bus that makes them. A handle serves one thread
+at a time; handles of one bus work at the same time in any number of threads and processes. Whoever uses a handle without
+the GIL sets its `busy` meanwhile, so that `close` in another thread interrupts it instead of freeing its line.
+
+    writer.claim(size, &slot)  ->  fill slot.header.source, .message, .cause and slot.payload  ->  writer.commit(&slot)
+    reader.peek(&slot)         ->  read slot                                                  ->  reader.advance()
+
+Full, empty and lapped are outcomes, not errors: C code gets a status, Python methods translate it once.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.core.layout cimport SlotHeader
+
+cdef enum BusStatus:
+    BUS_OK
+    BUS_EMPTY           # no committed slot at the reader's position
+    BUS_FULL            # no room before the gate
+    BUS_LAPPED          # writers overtook the reader; it has moved to where it can go on, `lost_from` says from where
+    BUS_TOO_LARGE       # size > max_payload
+    BUS_CORRUPT         # the checksum does not fit; `advance` skips the slot
+    BUS_STOPPED         # the handle or its bus was closed, or somebody called `interrupt`
+    BUS_CLAIMED         # this writer has a claim outstanding: one at a time
+
+cdef struct Slot:
+    uint64_t position
+    SlotHeader *header
+    uint8_t *payload
+
+
+cdef class BusWriter:
+    cdef readonly Bus bus
+    cdef readonly bint closed
+    cdef bint busy                      # a thread is inside a call that released the GIL
+    cdef uint32_t interrupted           # atomic
+    cdef object __weakref__
+
+    # A claim always ends with exactly one commit or abort.
+    cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil
+    cdef void commit(self, Slot *slot) noexcept nogil
+    cdef void abort(self, Slot *slot) noexcept nogil
+    # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
+    cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
+    cdef void close_line(self)
+
+    # Python level: claim, waiting as the overflow policy says; raises where it cannot.
+    cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1
+    cdef object put(self, object source, object message_id, object payload, object cause, object timeout)
+    cdef int append(self, uint16_t source, uint16_t message, uint64_t cause, const uint8_t *payload,
+                    Py_ssize_t size, object timeout, uint64_t *position) except -1
+
+
+cdef class BusReader:
+    cdef readonly Bus bus
+    cdef uint64_t cursor                # position of the next slot
+    cdef uint64_t lost_from             # after BUS_LAPPED: position of the first slot lost
+    cdef readonly bint closed
+    cdef bint busy
+    cdef uint32_t interrupted           # atomic
+    cdef object __weakref__
+
+    # The slot is valid until `advance`. Padding is skipped. Idempotent, except that BUS_LAPPED is told once.
+    cdef BusStatus peek(self, Slot *slot) noexcept nogil
+    cdef void advance(self) noexcept nogil
+    # Until `peek` would not say BUS_EMPTY, or the timeout passes (BUS_EMPTY).
+    cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil
+    # The slot that starts exactly at `position`, copied; BUS_EMPTY where none does. Does not move the reader.
+    cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil
+    cdef void close_line(self)
+
+    # Python level: `wait`, looking for signals meanwhile.
+    cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK
+    cdef object take(self, int64_t timeout_ns)
+
+
+cdef class Bus:
+    cdef readonly bint closed
+    cdef readonly uint32_t max_payload  # bytes
+    cdef object handles                 # WeakSet of readers and writers
+    cdef object lock                    # held while `handles` is touched
+    cdef BusWriter shared_writer        # serves `write`
+    cdef BusReader probe                # serves `read`
+    cdef object __weakref__
+
+    cdef object keep(self, handle)
+    cdef int check_open(self) except -1
+    cdef BusWriter open_writer(self)
+    cdef BusReader open_reader(self, object start, bint gate, object lag_limit)
+    cdef BusReader open_probe(self)
+    cdef uint64_t load_head(self) noexcept nogil
+    cdef uint64_t load_gate(self) noexcept nogil
+    cdef void wake_all(self) noexcept nogil
+    # Whether a writer that finds no room waits (block, overwrite) or is told at once (error).
+    cdef bint waits_for_room(self) noexcept nogil
+
+
+cdef uint64_t NO_CAUSE
+# What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
+cdef object FROM_A_BUS
+
+# End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
+cdef void interrupt_writer(BusWriter writer) noexcept
+cdef void interrupt_reader(BusReader reader) noexcept
+cdef uint16_t source_id_of(object source) except? 0
+cdef uint16_t message_id_of(object message_id) except? 0

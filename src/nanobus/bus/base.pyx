@@ -1,0 +1,498 @@
+"""What every bus shows to Python: Bus, BusReader, BusWriter. The contract for nogil code is base.pxd.
+
+The methods here check, call the contract once, and translate its status once. A bus overrides the `cdef` methods.
+"""
+import threading
+import weakref
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport INT64_MAX, UINT32_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from nanobus.bus.envelope cimport Gap, envelope_of
+from nanobus.bus.waiting cimport nanoseconds
+from nanobus.core.atomics cimport store_release_32
+from nanobus.core.clock cimport monotonic_ns
+from nanobus.core.layout cimport FIRST_LIBRARY_ID, relative_cause
+
+from nanobus.bus.codec import checked_message_id, checked_source_id
+from nanobus.errors import (
+    BusClosedError, BusFullError, CorruptMessageError, HandleInUseError, MessageTooLargeError, NanobusError
+)
+
+cdef uint64_t NO_CAUSE = UINT64_MAX
+cdef object FROM_A_BUS = object()
+
+
+cdef enum:
+    SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often, though signals end most sleeps
+
+
+cdef uint16_t source_id_of(object source) except? 0:
+    """The u16 of an int, an IntEnum member, or a class with a `source_id` (Handler)."""
+    if type(source) is int and 0 <= <object> source < FIRST_LIBRARY_ID:
+        return source
+    if isinstance(source, type):
+        source = getattr(source, "source_id", source)
+    return checked_source_id(source)
+
+
+cdef uint16_t message_id_of(object message_id) except? 0:
+    if type(message_id) is int and 0 <= <object> message_id < FIRST_LIBRARY_ID:
+        return message_id
+    return checked_message_id(message_id)
+
+
+cdef uint64_t cause_of(object cause) except? 0:
+    if cause < 0:
+        raise ValueError(f"cause must be a position >= 0 or None, got {cause!r}")
+    return cause
+
+
+cdef void interrupt_writer(BusWriter writer) noexcept:
+    store_release_32(&writer.interrupted, 1)
+    writer.bus.wake_all()
+
+
+cdef void interrupt_reader(BusReader reader) noexcept:
+    store_release_32(&reader.interrupted, 1)
+    reader.bus.wake_all()
+
+
+cdef class BusWriter:
+    """A writer: one claim at a time, by one thread at a time.
+
+    Made by `Bus.writer()`. Closing it, or dropping the last reference, frees its line in the bus.
+    """
+
+    def __cinit__(self, origin=None):
+        if origin is not FROM_A_BUS:
+            raise TypeError(f"a {type(self).__qualname__} comes from bus.writer(), it cannot be made")
+
+    @cython.critical_section
+    def write(self, source, message_id, payload, *, cause=None, timeout=None):
+        """Append one message.
+
+        Parameters
+        ----------
+        source : int, IntEnum member or Handler class
+            Id of the sender, 0 to 0xFEFF.
+        message_id : int or IntEnum member
+            0 to 0xFEFF.
+        payload : bytes-like
+            Contiguous; copied.
+        cause : int, optional
+            Position of the message that made the caller write this one.
+        timeout : float, optional
+            Seconds to wait for room; None waits for ever. Not used with `overflow="error"`.
+
+        Returns
+        -------
+        int
+            Position of the message.
+
+        Raises
+        ------
+        BusFullError
+            No room: at once, or within the timeout.
+        MessageTooLargeError
+            The payload is larger than `bus.max_payload`.
+        HandleInUseError
+            Another thread waits in this writer.
+        BusClosedError
+            The writer or its bus is closed, or was while this call waited.
+        """
+        return self.put(source, message_id, payload, cause, timeout)
+
+    @cython.critical_section
+    def close(self):
+        """Free the line. Thread-safe; a call that waits in another thread ends with BusClosedError."""
+        if not self.closed:
+            self.closed = True
+            if self.busy:
+                interrupt_writer(self)          # the waiting thread frees the line on its way out
+            else:
+                self.close_line()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    cdef object put(self, object source, object message_id, object payload, object cause, object timeout):
+        cdef uint16_t source_id = source_id_of(source)
+        cdef uint16_t id_ = message_id_of(message_id)
+        cdef uint64_t cause_position = NO_CAUSE if cause is None else cause_of(cause)
+        cdef uint64_t position = 0
+        cdef Py_buffer buffer
+        if PyBytes_CheckExact(payload):
+            self.append(source_id, id_, cause_position, <const uint8_t *> PyBytes_AS_STRING(payload),
+                        PyBytes_GET_SIZE(payload), timeout, &position)
+            return position
+        PyObject_GetBuffer(payload, &buffer, PyBUF_SIMPLE)
+        try:
+            self.append(source_id, id_, cause_position, <const uint8_t *> buffer.buf, buffer.len, timeout, &position)
+        finally:
+            PyBuffer_Release(&buffer)
+        return position
+
+    cdef int append(self, uint16_t source, uint16_t message, uint64_t cause, const uint8_t *payload,
+                    Py_ssize_t size, object timeout, uint64_t *position) except -1:
+        cdef Slot slot
+        if size > UINT32_MAX:
+            raise_too_large(self.bus, size)
+        self.claim_or_raise(<uint32_t> size, &slot, timeout)
+        slot.header.source = source
+        slot.header.message = message
+        slot.header.cause = relative_cause(slot.position, cause)
+        memcpy(slot.payload, payload, size)
+        self.commit(&slot)
+        position[0] = slot.position
+        return 0
+
+    cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1:
+        cdef BusStatus status
+        cdef int64_t deadline = -1, left, now
+        if self.busy:
+            raise HandleInUseError("a writer serves one thread at a time, and another thread waits in this one")
+        status = self.claim(size, slot)
+        while status != BUS_OK:
+            if status == BUS_TOO_LARGE:
+                raise_too_large(self.bus, size)
+            if status == BUS_CLAIMED:
+                raise NanobusError("a writer holds one claim at a time: leave the `with claim()` block first")
+            if status == BUS_STOPPED or self.closed:
+                raise BusClosedError("the writer is closed")
+            if not self.bus.waits_for_room():
+                raise BusFullError(f"no room for {size} bytes: {fill_of(self.bus)}")
+            now = monotonic_ns()
+            if deadline < 0:
+                left = nanoseconds(timeout)
+                deadline = now + left if left < INT64_MAX - now else INT64_MAX
+            left = min(deadline - now, <int64_t> SIGNAL_CHECK_NS)
+            if left <= 0:
+                raise BusFullError(f"no room for {size} bytes within {timeout} s: {fill_of(self.bus)}")
+            self.busy = True
+            with nogil:
+                status = self.wait(size, left)
+            self.busy = False
+            if self.closed:
+                self.close_line()
+                continue
+            PyErr_CheckSignals()
+            status = self.claim(size, slot)
+        return 0
+
+    cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
+        return BUS_STOPPED
+
+    cdef void commit(self, Slot *slot) noexcept nogil:
+        pass
+
+    cdef void abort(self, Slot *slot) noexcept nogil:
+        pass
+
+    cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
+        return BUS_STOPPED
+
+    cdef void close_line(self):
+        pass
+
+
+cdef class BusReader:
+    """A reader: its own cursor over the bus, for one thread at a time.
+
+    Made by `Bus.reader()`. Iterating waits for messages until the reader or its bus is closed. Closing it, or dropping
+    the last reference, lets writers pass it.
+    """
+
+    def __cinit__(self, origin=None):
+        if origin is not FROM_A_BUS:
+            raise TypeError(f"a {type(self).__qualname__} comes from bus.reader(), it cannot be made")
+
+    @property
+    def position(self):
+        """Position of the next message this reader would see."""
+        return self.cursor
+
+    @property
+    def lag(self):
+        """Bytes between this reader and the head."""
+        cdef uint64_t head = self.bus.load_head()
+        return head - self.cursor if head > self.cursor else 0
+
+    @cython.critical_section
+    def read(self, timeout=None):
+        """Return the next message, or None if there is none within `timeout`.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever, 0 only looks.
+
+        Returns
+        -------
+        Envelope, Gap or None
+            A Gap where writers overtook this reader; the next call goes on behind it.
+
+        Raises
+        ------
+        BusClosedError
+            The reader or its bus is closed, or was while this call waited.
+        CorruptMessageError
+            The checksum of the next message does not fit; the next call goes on behind it.
+        HandleInUseError
+            Another thread waits in this reader.
+        """
+        return self.take(nanoseconds(timeout))
+
+    def __iter__(self):
+        return self
+
+    @cython.critical_section
+    def __next__(self):
+        try:
+            return self.take(INT64_MAX)
+        except BusClosedError:
+            raise StopIteration from None
+
+    @cython.critical_section
+    def close(self):
+        """Let writers pass. Thread-safe; a call that waits in another thread ends with BusClosedError."""
+        if not self.closed:
+            self.closed = True
+            if self.busy:
+                interrupt_reader(self)
+            else:
+                self.close_line()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    cdef object take(self, int64_t timeout_ns):
+        cdef Slot slot
+        cdef BusStatus status
+        if self.busy:
+            raise HandleInUseError("a reader serves one thread at a time, and another thread waits in this one")
+        while True:
+            status = self.peek(&slot)
+            if status == BUS_OK:
+                envelope = envelope_of(slot.position, slot.header, slot.payload)
+                self.advance()
+                return envelope
+            if status == BUS_EMPTY:
+                if timeout_ns == 0:
+                    return None
+                status = self.wait_or_raise(timeout_ns)
+                if status == BUS_EMPTY:
+                    return None
+            if status == BUS_LAPPED:
+                return Gap(self.lost_from, self.cursor)
+            if status == BUS_CORRUPT:
+                self.advance()
+                raise CorruptMessageError(f"the checksum of the message at {slot.position} does not fit its bytes")
+            if status == BUS_STOPPED:
+                raise BusClosedError("the reader is closed")
+
+    cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK:
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t deadline = now + timeout_ns if timeout_ns < INT64_MAX - now else INT64_MAX
+        cdef BusStatus status = BUS_EMPTY
+        self.busy = True
+        try:
+            while status == BUS_EMPTY and not self.closed:
+                timeout_ns = min(deadline - monotonic_ns(), <int64_t> SIGNAL_CHECK_NS)
+                if timeout_ns <= 0:
+                    break
+                with nogil:
+                    status = self.wait(timeout_ns)
+                PyErr_CheckSignals()
+        finally:
+            self.busy = False
+            if self.closed:
+                self.close_line()
+        return BUS_STOPPED if self.closed else status
+
+    cdef BusStatus peek(self, Slot *slot) noexcept nogil:
+        return BUS_STOPPED
+
+    cdef void advance(self) noexcept nogil:
+        pass
+
+    cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil:
+        return BUS_STOPPED
+
+    cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
+        return BUS_STOPPED
+
+    cdef void close_line(self):
+        pass
+
+
+cdef class Bus:
+    """The totally ordered log all workers share. Use a subclass, such as CircularBus.
+
+    Every method may be called from any thread. `with bus:` closes it at the end.
+    """
+
+    def __cinit__(self):
+        self.handles = weakref.WeakSet()
+        self.lock = threading.Lock()
+        self.closed = True              # until a subclass has a log to show
+
+    @property
+    def head(self):
+        """Position at which the next message will be claimed."""
+        self.check_open()
+        return self.load_head()
+
+    def write(self, source, message_id, payload, *, cause=None, timeout=None):
+        """Append one message; see `BusWriter.write`. Safe from any thread.
+
+        All threads share one writer. While that one waits for room in another thread, a temporary writer is used.
+        """
+        cdef BusWriter shared
+        self.check_open()
+        shared = self.shared_writer
+        with cython.critical_section(shared):
+            if not shared.busy:
+                return shared.put(source, message_id, payload, cause, timeout)
+        with self.writer() as writer:
+            return writer.write(source, message_id, payload, cause=cause, timeout=timeout)
+
+    @cython.critical_section
+    def read(self, position):
+        """Return the message that starts at `position`, or None.
+
+        None: nothing was committed there, an aborted claim lies there, it is the middle of a message, or its bytes were
+        overwritten since.
+
+        Raises
+        ------
+        CorruptMessageError
+            The checksum does not fit.
+        """
+        cdef Slot slot
+        cdef BusStatus status
+        self.check_open()
+        if not isinstance(position, int):
+            raise TypeError(f"position must be an int, got {position!r}")
+        if not 0 <= position <= UINT64_MAX:
+            raise ValueError(f"position must be in 0..2**64 - 1, got {position}")
+        status = self.probe.look_at(position, &slot)
+        if status == BUS_OK:
+            return envelope_of(slot.position, slot.header, slot.payload)
+        if status == BUS_CORRUPT:
+            raise CorruptMessageError(f"the checksum of the message at {position} does not fit its bytes")
+        return None
+
+    def reader(self, start="oldest", *, gate=True, lag_limit=None):
+        """Open a reader.
+
+        Parameters
+        ----------
+        start : "oldest", "newest" or int
+            Where to begin: the oldest message that is certainly kept, behind the newest, or the position of a message.
+        gate : bool
+            Whether writers wait for this reader. With False it only observes and may be told of a Gap.
+        lag_limit : int, optional
+            Bytes. A gating reader that lags more is detached: it goes on as an observer.
+
+        Raises
+        ------
+        ValueError
+            `start` is no message's position.
+        TooManyHandlesError
+            Every line for readers is taken.
+        """
+        self.check_open()
+        if isinstance(start, str) and start not in ("oldest", "newest"):
+            raise ValueError(f'start must be "oldest", "newest" or a position, got {start!r}')
+        if not isinstance(start, str) and (isinstance(start, bool) or not isinstance(start, int)):
+            raise TypeError(f'start must be "oldest", "newest" or a position, got {start!r}')
+        if lag_limit is not None and (not gate or not 0 < lag_limit <= INT64_MAX):
+            raise ValueError(f"lag_limit must be > 0 bytes and goes with gate=True, got {lag_limit!r}")
+        return self.keep(self.open_reader(start, gate, lag_limit))
+
+    def writer(self):
+        """Open a writer: a claim of its own, for one thread.
+
+        Raises
+        ------
+        TooManyHandlesError
+            Every line for writers is taken.
+        """
+        self.check_open()
+        return self.keep(self.open_writer())
+
+    def sender(self, source):
+        """Open a Sender of messages from `source`, a Handler class or a source id, outside any handler."""
+        from nanobus.bus.sender import Sender
+        return Sender(self, source)
+
+    def close(self):
+        """Close every handle of this object. Whoever waits on the bus here ends with BusClosedError.
+
+        The memory goes when the last handle does. Other processes, and other Bus objects on the same file, go on.
+        """
+        handles = []
+        with self.lock:
+            self.closed = True
+            handles.extend(self.handles)
+        for handle in handles:
+            handle.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    cdef object keep(self, handle):
+        with self.lock:
+            self.handles.add(handle)
+        if self.closed:                         # by another thread, meanwhile
+            handle.close()
+            self.check_open()
+        return handle
+
+    cdef int check_open(self) except -1:
+        if self.closed:
+            raise BusClosedError("the bus is closed")
+        return 0
+
+    cdef BusWriter open_writer(self):
+        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+
+    cdef BusReader open_reader(self, object start, bint gate, object lag_limit):
+        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+
+    cdef BusReader open_probe(self):
+        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+
+    cdef uint64_t load_head(self) noexcept nogil:
+        return 0
+
+    cdef uint64_t load_gate(self) noexcept nogil:
+        return 0
+
+    cdef void wake_all(self) noexcept nogil:
+        pass
+
+    cdef bint waits_for_room(self) noexcept nogil:
+        return True
+
+
+cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1:
+    raise MessageTooLargeError(f"a payload must be at most {bus.max_payload} bytes on this bus, got {size}")
+
+
+cdef object fill_of(Bus bus):
+    return f"head at {bus.load_head()}, the slowest reader or claim in flight at {bus.load_gate()}"

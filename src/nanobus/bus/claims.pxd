@@ -1,0 +1,90 @@
+"""Who may write where: the protocol of many writers in many processes, any of which may die at any instruction.
+
+A claim, line by line. L is the writer's own WriterLine; every store is a release unless said otherwise.
+
+    1  position = head                                  acquire
+    2  position + length <= L.limit, else make_room     the gate, below
+    3  L.intent_position = position
+    4  L.intent_length = length                         intent: "position, length is or may be mine"
+    5  head: position -> position + length              compare-and-swap, acquire + release; on failure
+                                                        L.intent_length = 0 and from 1
+    6  release fence                                    head moves before a byte of the slot does (unregistered readers
+                                                        check the head after they copied)
+    7  header, payload                                  plain stores
+    8  stamp                                            visible from here
+    9  L.intent_length = 0
+
+The position claimed is the position intended, so an outstanding claim always shows in some line's intent, and every
+intent's position was once the head: a true slot boundary. Since (4) precedes (5), whoever sees the head past `position`
+sees the intent too, or a later state of that line.
+
+A kill leaves: before 4 nothing; after 4 an intent nobody claimed, or that another writer won; after 5 a stalled slot
+with its intent; after 8 a committed slot with its intent. `settle` tells them apart.
+
+The gate. gate = min(head, every outstanding intent, every slot being sealed, every gating reader); nobody claims a byte
+at or past gate + capacity, so neither an unread slot nor a claim in flight is ever overwritten: a late stamp can only
+land on its own slot. The gate only grows, so each writer keeps gate + capacity as its private limit and looks again when
+a claim would pass it. Looking races with whoever registers as a reader, or as a sealer, at an old position P, thus both
+sides publish, fence and look again:
+
+    writer   limit = scan() + capacity; L.limit = limit; full fence; if scan() + capacity < limit, lower it
+    other    its line shows P; full fence; if any L.limit > P + capacity (reader), or the dead intent is gone (sealer),
+             P may be overwritten already: take a later P, or give up
+
+If the writer's second scan misses P, its fence came first, and the other side's look sees the limit (or that the dead
+line was settled, which the writer's first scan had seen). A reader that gives up an old P moves on to a boundary that
+every published limit still protects.
+
+Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFTER_NS for a slot at `position` < head:
+
+    1  observed = the stamp word there                  if it is the stamp: committed, done
+    2  collect the intents for `position`; a living owner among them: wait, it commits or moves on
+    3  look at the stamp word again                     the winner of 5 shows its intent from 4 to 9, so if the slot is
+                                                        still not committed, the winner is among those collected: dead
+    4  if their lengths differ, the next boundary decides: the shortest length for which position + length is the head,
+       or an intent's position, or a committed slot (looked at in this order: an intent is cleared after its stamp)
+    5  publish `sealing`, full fence, see that the dead intents are still there (the gate then cannot pass)
+    6  header of padding                                every sealer writes the same bytes
+    7  stamp word: observed -> stamp                    compare-and-swap: the first sealer wins
+    8  `sealing` = 0, and the dead lines are retired
+
+Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
+the line), clear the line, owner = 0. A line is retired only when its intent is void: never claimed (head <= position) or
+committed by somebody (stamp). Until then it is given to nobody, so intents never change under a sealer's eyes. A sealer
+or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
+"""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from nanobus.bus.control cimport ControlBlock, ReaderLine, WriterLine
+
+cdef enum:
+    SETTLE_AFTER_NS = 1_000_000         # how long a claim may stall before its owner is looked at
+    REAP_AFTER_NS = 2_000_000           # how long a writer finds no room before dead readers are looked for
+
+cdef struct Claims:
+    ControlBlock *control
+    WriterLine *writers
+    ReaderLine *readers
+    uint8_t *ring
+    uint64_t mask                       # capacity - 1
+    uint64_t owner                      # this process
+
+cdef void bind(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil
+
+# Lines: NULL where all are taken by the living.
+cdef WriterLine *take_writer_line(Claims *claims) noexcept nogil
+cdef ReaderLine *take_reader_line(Claims *claims) noexcept nogil
+cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil
+cdef void release_reader_line(ReaderLine *line) noexcept nogil
+
+cdef uint64_t gate(Claims *claims) noexcept nogil
+cdef uint64_t renew_limit(Claims *claims, WriterLine *line) noexcept nogil
+cdef uint64_t highest_limit(Claims *claims) noexcept nogil
+# The lowest remembered slot boundary at or past `position`; the head where there is none.
+cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil
+cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
+
+# Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.
+cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil
+# Free every line of the dead, settling their claims first.
+cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil

@@ -1,0 +1,280 @@
+"""The claim protocol on structs and pointers. The protocol itself, and why it holds, is told in claims.pxd."""
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from nanobus.bus.control cimport (
+    BOUNDARY_COUNT, DETACHED, GATING, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
+)
+from nanobus.core.atomics cimport (
+    atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,
+    store_release_32, swap_if_equal, swap_if_equal_32
+)
+from nanobus.core.layout cimport PADDING_ID, SLOT_HEADER_SIZE, SlotHeader, stamp_of
+from nanobus.core.owner cimport owner_alive, owner_self
+
+
+cdef void bind(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil:
+    claims.control = control
+    claims.writers = <WriterLine *> (control + 1)
+    claims.readers = <ReaderLine *> (claims.writers + control.writer_lines)
+    claims.ring = ring
+    claims.mask = control.capacity - 1
+    claims.owner = owner_self()
+
+
+# ---- lines -----------------------------------------------------------------------------------------------------------
+
+cdef WriterLine *take_writer_line(Claims *claims) noexcept nogil:
+    cdef uint32_t index
+    cdef uint64_t nobody
+    for index in range(claims.control.writer_lines):
+        nobody = 0
+        if swap_if_equal(&claims.writers[index].owner, &nobody, claims.owner):
+            raise_to(&claims.control.writers_used, index + 1)
+            return &claims.writers[index]
+    return NULL
+
+
+cdef ReaderLine *take_reader_line(Claims *claims) noexcept nogil:
+    cdef uint32_t index
+    cdef uint64_t nobody
+    for index in range(claims.control.reader_lines):
+        nobody = 0
+        if swap_if_equal(&claims.readers[index].owner, &nobody, claims.owner):
+            raise_to(&claims.control.readers_used, index + 1)
+            return &claims.readers[index]
+    return NULL
+
+
+cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil:
+    cdef ControlBlock *control = claims.control
+    atomic_add(&control.committed, line.committed)
+    atomic_add(&control.committed_bytes, line.committed_bytes)
+    atomic_add(&control.aborted, line.aborted)
+    atomic_add(&control.full, line.full)
+    store_relaxed(&line.committed, 0)
+    store_relaxed(&line.committed_bytes, 0)
+    store_relaxed(&line.aborted, 0)
+    store_relaxed(&line.full, 0)
+    store_release(&line.limit, 0)
+    store_release(&line.intent_length, 0)
+    store_release(&line.sealing, 0)
+    store_release(&line.owner, 0)                   # the next owner's swap acquires a clean line
+
+
+cdef void release_reader_line(ReaderLine *line) noexcept nogil:
+    store_release_32(&line.gating, NOT_GATING)      # after the last read of a slot: gate() acquires it
+    store_release(&line.sealing, 0)
+    line.gaps = 0
+    store_relaxed(&line.lost_bytes, 0)
+    store_release(&line.owner, 0)
+
+
+cdef void raise_to(uint32_t *word, uint32_t value) noexcept nogil:
+    cdef uint32_t seen = load_acquire_32(word)
+    while seen < value and not swap_if_equal_32(word, &seen, value):
+        pass
+
+
+# ---- the gate --------------------------------------------------------------------------------------------------------
+
+cdef uint64_t gate(Claims *claims) noexcept nogil:
+    """The lowest position whose bytes somebody may still need; also revokes readers that lag too much."""
+    cdef ControlBlock *control = claims.control
+    cdef uint64_t lowest = load_acquire(&control.head)      # before the lines: later claims start at or past it
+    cdef uint64_t head = lowest
+    cdef uint32_t index
+    fence_full()
+    for index in range(load_acquire_32(&control.writers_used)):
+        lowest = min(lowest, needed_by_writer(&claims.writers[index]))
+    for index in range(load_acquire_32(&control.readers_used)):
+        lowest = min(lowest, needed_by_reader(claims, &claims.readers[index], head))
+    return lowest
+
+
+cdef inline uint64_t needed_by_writer(WriterLine *line) noexcept nogil:
+    cdef uint64_t needed = load_acquire(&line.sealing) - 1              # none: the highest u64
+    if load_acquire(&line.intent_length) != 0:                          # its release made intent_position visible
+        needed = min(needed, load_acquire(&line.intent_position))
+    return needed
+
+
+cdef inline uint64_t needed_by_reader(Claims *claims, ReaderLine *line, uint64_t head) noexcept nogil:
+    cdef uint64_t needed = load_acquire(&line.sealing) - 1
+    cdef uint64_t position
+    cdef uint32_t gating = load_acquire_32(&line.gating)                # pairs with the registering store
+    if gating == NOT_GATING or gating == DETACHED or claims.control.flags & OVERFLOW_OVERWRITE:
+        return needed
+    position = load_acquire(&line.position)                             # pairs with advance(): its reads are done
+    if gating == REVOCABLE and head > position and head - position > load_relaxed(&line.lag_limit):
+        if swap_if_equal_32(&line.gating, &gating, DETACHED):
+            atomic_add(&claims.control.revoked_readers, 1)
+        return needed
+    return min(needed, position)
+
+
+cdef uint64_t renew_limit(Claims *claims, WriterLine *line) noexcept nogil:
+    """Look how far this writer may claim; publish it, then look again at who came meanwhile."""
+    cdef uint64_t limit = gate(claims) + claims.mask + 1
+    cdef uint64_t again
+    store_release(&line.limit, limit)
+    fence_full()                                    # pairs with the fence of whoever registers or seals
+    again = gate(claims) + claims.mask + 1
+    if again < limit:
+        limit = again
+        store_release(&line.limit, limit)
+    return limit
+
+
+cdef uint64_t highest_limit(Claims *claims) noexcept nogil:
+    cdef uint64_t highest = 0
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        highest = max(highest, load_acquire(&claims.writers[index].limit))
+    return highest
+
+
+cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil:
+    cdef uint64_t lowest = load_acquire(&claims.control.head)
+    cdef uint64_t boundary
+    cdef uint32_t index
+    for index in range(BOUNDARY_COUNT):
+        boundary = load_acquire(&claims.control.boundaries[index])
+        if position <= boundary < lowest:
+            lowest = boundary
+    return lowest
+
+
+cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil:
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        if intends(&claims.writers[index], position):
+            return True
+    return False
+
+
+cdef inline bint intends(WriterLine *line, uint64_t position) noexcept nogil:
+    return load_acquire(&line.intent_length) != 0 and load_acquire(&line.intent_position) == position
+
+
+# ---- the dead --------------------------------------------------------------------------------------------------------
+
+cdef inline SlotHeader *slot_at(Claims *claims, uint64_t position) noexcept nogil:
+    return <SlotHeader *> (claims.ring + (position & claims.mask))
+
+
+cdef inline bint is_committed(Claims *claims, uint64_t position) noexcept nogil:
+    return load_acquire(&slot_at(claims, position).stamp) == stamp_of(position, claims.control.key)
+
+
+cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
+    cdef SlotHeader *header = slot_at(claims, position)
+    cdef uint64_t stamp = stamp_of(position, claims.control.key)
+    cdef uint64_t observed = load_acquire(&header.stamp)
+    cdef uint64_t length
+    if observed != stamp and load_acquire(&claims.control.head) > position:
+        if not all_dead(claims, position) or is_committed(claims, position):
+            return
+        length = dead_length(claims, position)
+        if length == 0:
+            return
+        store_release(sealing, position + 1)
+        fence_full()                                # pairs with the fence in renew_limit
+        if is_intended(claims, position):
+            header.size = <uint32_t> (length - SLOT_HEADER_SIZE)
+            header.source = 0
+            header.message = PADDING_ID
+            header.timestamp = 0
+            header.crc32c = 0
+            header.cause = 0
+            if swap_if_equal(&header.stamp, &observed, stamp):
+                atomic_add(&claims.control.sealed, 1)
+        store_release(sealing, 0)
+    retire_dead_at(claims, position)
+
+
+cdef bint all_dead(Claims *claims, uint64_t position) noexcept nogil:
+    """Whether somebody intends `position`, and every such writer is dead."""
+    cdef bint found = False
+    cdef uint32_t index
+    cdef uint64_t owner
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        if intends(&claims.writers[index], position):
+            owner = load_acquire(&claims.writers[index].owner)
+            if owner == claims.owner or owner == 0 or owner_alive(owner):
+                return False
+            found = True
+    return found
+
+
+cdef uint64_t dead_length(Claims *claims, uint64_t position) noexcept nogil:
+    """Length of the dead claim at `position`: the shortest intended one that ends at a slot boundary, or the only one;
+    0 while that cannot be told."""
+    cdef uint64_t head, length, candidate, previous = 0
+    cdef uint32_t index
+    while True:
+        candidate = 0
+        length = 0
+        for index in range(load_acquire_32(&claims.control.writers_used)):
+            if intends(&claims.writers[index], position):
+                length = load_acquire(&claims.writers[index].intent_length)
+                if length > previous and (candidate == 0 or length < candidate):
+                    candidate = length
+        if candidate == 0:
+            return previous if is_only_length(claims, position, previous) else 0
+        head = load_acquire(&claims.control.head)
+        if position + candidate == head or position + candidate < head and (
+            is_intended(claims, position + candidate) or is_committed(claims, position + candidate)
+        ):
+            return candidate
+        previous = candidate
+
+
+cdef bint is_only_length(Claims *claims, uint64_t position, uint64_t length) noexcept nogil:
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        if intends(&claims.writers[index], position):
+            if load_acquire(&claims.writers[index].intent_length) != length:
+                return False
+    return length != 0
+
+
+cdef void retire_dead_at(Claims *claims, uint64_t position) noexcept nogil:
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        if intends(&claims.writers[index], position):
+            retire_writer(claims, &claims.writers[index])
+
+
+cdef void retire_writer(Claims *claims, WriterLine *line) noexcept nogil:
+    """Free the line of a dead writer whose intent, if any, is void."""
+    cdef uint64_t owner = load_acquire(&line.owner)
+    if owner == 0 or owner == claims.owner or owner_alive(owner):
+        return
+    if load_acquire(&line.intent_length) != 0:
+        if load_acquire(&claims.control.head) > load_acquire(&line.intent_position):
+            if not is_committed(claims, load_acquire(&line.intent_position)):
+                return
+    if swap_if_equal(&line.owner, &owner, claims.owner):
+        atomic_add(&claims.control.dead_writers, 1)
+        release_writer_line(claims, line)
+
+
+cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:
+    cdef uint32_t index
+    cdef uint64_t owner
+    cdef WriterLine *writer
+    cdef ReaderLine *reader
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        writer = &claims.writers[index]
+        owner = load_acquire(&writer.owner)
+        if owner != 0 and owner != claims.owner and not owner_alive(owner):
+            if load_acquire(&writer.intent_length) != 0:
+                settle(claims, load_acquire(&writer.intent_position), sealing)
+            retire_writer(claims, writer)
+    for index in range(load_acquire_32(&claims.control.readers_used)):
+        reader = &claims.readers[index]
+        owner = load_acquire(&reader.owner)
+        if owner != 0 and owner != claims.owner and not owner_alive(owner):
+            if swap_if_equal(&reader.owner, &owner, claims.owner):
+                atomic_add(&claims.control.dead_readers, 1)
+                release_reader_line(reader)

@@ -1,0 +1,27 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport Bus, BusWriter, Slot
+from nanobus.bus.codec cimport Codec
+
+
+cdef class Sender:
+    cdef readonly Bus bus
+    cdef readonly uint16_t source
+    cdef BusWriter writer
+
+
+cdef class InPlaceClaim:
+    """`with ... as record`: a Record written straight into memory that becomes a message when the block ends well."""
+    cdef Codec codec
+    cdef object message                 # the writable view; None outside the block
+
+    cdef uint8_t *begin(self, uint32_t size) except NULL
+    cdef int finish(self, bint commit) except -1
+
+
+cdef class SlotClaim(InPlaceClaim):
+    cdef BusWriter writer
+    cdef uint16_t source
+    cdef uint64_t cause
+    cdef object timeout
+    cdef Slot slot

@@ -1,0 +1,150 @@
+"""Sending from outside any handler, and claiming a Record in place."""
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from nanobus.bus.base cimport NO_CAUSE, Bus, source_id_of
+from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
+from nanobus.core.layout cimport relative_cause
+
+from nanobus.bus.codec import find_codec
+from nanobus.errors import NanobusError
+
+
+@cython.final
+cdef class Sender:
+    """Sends messages in the name of one source, from one thread at a time.
+
+    Parameters
+    ----------
+    bus : Bus
+    source : int, IntEnum member or Handler class
+        In whose name.
+
+    Raises
+    ------
+    TooManyHandlesError
+        Every line for writers is taken.
+    """
+
+    def __cinit__(self, Bus bus not None, source):
+        self.source = source_id_of(source)
+        self.bus = bus
+        self.writer = bus.writer()
+
+    @cython.critical_section
+    def send(self, message, *, timeout=None):
+        """Encode `message` and append it to the bus.
+
+        Parameters
+        ----------
+        message : object
+            Of a class declared with `@message`.
+        timeout : float, optional
+            Seconds to wait for room; None waits for ever. Not used with `overflow="error"`.
+
+        Returns
+        -------
+        int
+            Position of the message.
+
+        Raises
+        ------
+        MessageError, EncodeError, MessageTooLargeError, BusFullError, BusClosedError
+            Nothing was sent.
+        """
+        cdef Codec codec = codec_of(message)
+        cdef EncodedMessage encoded
+        cdef uint64_t position = 0
+        codec.encode(message, &encoded)
+        try:
+            self.writer.append(self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position)
+        finally:
+            codec.release(&encoded)
+        return position
+
+    def claim(self, message_type, *, timeout=None):
+        """Return a context manager whose block writes a Record in place.
+
+        `with sender.claim(Quote) as quote: quote.bid = 1.0`. The record is the slot itself: leaving the block commits
+        it, an exception aborts it and readers never see it. Everybody waits for a claim that stays open.
+        """
+        cdef SlotClaim claim = SlotClaim.__new__(SlotClaim)
+        claim.codec = find_codec(message_type)
+        claim.writer = self.writer
+        claim.source = self.source
+        claim.cause = NO_CAUSE
+        claim.timeout = timeout
+        return claim
+
+    def close(self):
+        """Free the writer's line. Thread-safe."""
+        self.writer.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+cdef class InPlaceClaim:
+
+    def __enter__(self):
+        cdef uint8_t *payload
+        if self.codec is None:
+            raise TypeError("a claim comes from claim(), it cannot be made")
+        if self.message is not None:
+            raise NanobusError("a claim is entered once")
+        if self.codec.fixed_size == 0:
+            self.codec.open_in_place(NULL)              # says why not
+        payload = self.begin(self.codec.fixed_size)
+        memset(payload, 0, self.codec.fixed_size)
+        try:
+            self.message = self.codec.open_in_place(payload)
+        except BaseException:
+            self.finish(False)
+            raise
+        return self.message
+
+    def __exit__(self, exception_type, exception, traceback):
+        if self.message is None:
+            raise NanobusError("a claim is left once, after it was entered")
+        message = self.message
+        self.message = None
+        try:
+            self.codec.close_in_place(message)          # before the commit: from then on the bytes are the bus's
+        except BaseException:
+            self.finish(False)
+            raise
+        self.finish(exception_type is None)
+        return False
+
+    def __del__(self):
+        if self.message is not None:                    # entered, never left
+            self.__exit__(NanobusError, None, None)
+
+    cdef uint8_t *begin(self, uint32_t size) except NULL:
+        raise NanobusError("a claim comes from claim(), it cannot be made")
+
+    cdef int finish(self, bint commit) except -1:
+        return 0
+
+
+@cython.final
+cdef class SlotClaim(InPlaceClaim):
+    """A claim in a slot of the bus."""
+
+    cdef uint8_t *begin(self, uint32_t size) except NULL:
+        self.writer.claim_or_raise(size, &self.slot, self.timeout)
+        self.slot.header.source = self.source
+        self.slot.header.message = self.codec.message_id
+        self.slot.header.cause = relative_cause(self.slot.position, self.cause)
+        return self.slot.payload
+
+    cdef int finish(self, bint commit) except -1:
+        if commit:
+            self.writer.commit(&self.slot)
+        else:
+            self.writer.abort(&self.slot)
+        return 0
