@@ -1,0 +1,40 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport BusStatus, BusWriter, Slot
+from nanobus.bus.sender cimport InPlaceClaim
+from nanobus.dispatch.outbox cimport Outbox
+
+
+cdef class Outlet:
+    """One per worker; used by its thread only."""
+    cdef BusWriter writer
+    cdef Outbox outbox
+    cdef object request_stop            # called by a handler that wants the messenger to stop
+    cdef uint64_t position              # of the message at hand, or NO_CAUSE
+    cdef int64_t timestamp              # of the message at hand; 0: not known yet
+    cdef bint claimed                   # a claim in place is open: what is sent meanwhile goes behind it
+
+    cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
+    cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1
+    cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1
+
+
+cdef class Service:
+    """The compiled half of a handler: what it sends with."""
+    cdef Outlet outlet                  # None: in no running worker
+    cdef uint16_t source
+    cdef object generator               # random.Random of the message at `generator_position`
+    cdef uint64_t generator_position
+
+    cdef Outlet running(self)
+
+
+cdef class OutletClaim(InPlaceClaim):
+    cdef Outlet outlet
+    cdef uint16_t source
+    cdef uint8_t *staged                # memory of its own, where the bus had no room; else NULL
+    cdef Slot slot
+
+
+# Connect `service` to its worker, before `__init__` runs.
+cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1

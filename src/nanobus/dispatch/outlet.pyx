@@ -1,0 +1,207 @@
+"""How handlers send: at once where the bus has room, through the worker's outbox where it has none."""
+from random import Random
+
+cimport cython
+from libc.errno cimport ENOBUFS
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, strerror
+
+from nanobus.bus.base cimport (
+    BUS_CLAIMED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot
+)
+from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
+from nanobus.bus.sender cimport InPlaceClaim
+from nanobus.core.clock cimport unix_ns
+from nanobus.core.layout cimport relative_cause
+from nanobus.dispatch.outbox cimport Outbox
+
+from nanobus.bus.codec import find_codec
+from nanobus.errors import BusClosedError, BusFullError, MappingError, MessageTooLargeError, NotRunningError
+
+
+@cython.final
+cdef class Outlet:
+    """What the handlers of one worker send through.
+
+    Parameters
+    ----------
+    writer : BusWriter
+        The worker's own.
+    outbox_limit : int
+        Bytes the worker may hold while the bus is full.
+    request_stop : callable
+        Asks whoever runs the worker to stop everything.
+    """
+
+    def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop):
+        self.writer = writer
+        self.outbox = Outbox(outbox_limit)
+        self.request_stop = request_stop
+        self.position = NO_CAUSE
+
+    @property
+    def held(self):
+        """Messages in the outbox."""
+        return self.outbox.count
+
+    cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1:
+        cdef BusStatus status
+        cdef Slot slot
+        if size > self.writer.bus.max_payload:
+            raise MessageTooLargeError(
+                f"a payload must be at most {self.writer.bus.max_payload} bytes on this bus, got {size}"
+            )
+        if self.outbox.count or self.claimed:
+            return self.hold(source, message, payload, <uint32_t> size)
+        status = self.writer.claim(<uint32_t> size, &slot)
+        if status == BUS_OK:
+            slot.header.source = source
+            slot.header.message = message
+            slot.header.cause = relative_cause(slot.position, self.position)
+            memcpy(slot.payload, payload, size)
+            self.writer.commit(&slot)
+            return 0
+        self.check_room(status, size)
+        return self.hold(source, message, payload, <uint32_t> size)
+
+    cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1:
+        """Raise unless the outbox is the answer to `status`."""
+        if status == BUS_STOPPED:
+            raise BusClosedError("the bus of this worker is closed")
+        if not self.writer.bus.waits_for_room():
+            raise BusFullError(f"no room for {size} bytes, and this bus does not wait for its readers")
+        return 0
+
+    cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1:
+        cdef int error = self.outbox.push(source, message, self.position, payload, size)
+        if error == ENOBUFS:
+            raise BusFullError(
+                f"the bus is full and the worker's outbox holds {self.outbox.count} messages already, "
+                f"no room for {size} bytes more: its limit is {self.outbox.limit} bytes"
+            )
+        if error:
+            raise MappingError(error, f"the outbox cannot grow: {strerror(error).decode()}")
+        return 0
+
+
+cdef class Service:
+    """The compiled half of a handler: sending, and the clock and chance that replay.
+
+    Notes
+    -----
+    Every method is for the worker's thread, during `__init__`, a hook or a message.
+    """
+
+    def send(self, message):
+        """Send `message`, an object of a declared class, in the name of this handler.
+
+        It is on the bus when this returns, or in the worker's outbox if the bus is full: sent in order as soon as
+        there is room, before anything newer from this worker. Never waits.
+
+        Raises
+        ------
+        MessageError, EncodeError, MessageTooLargeError
+            Nothing was sent.
+        BusFullError
+            The outbox is full, or the bus is and has `overflow="error"`. Nothing was sent.
+        NotRunningError
+            The handler is in no running worker.
+        """
+        cdef Outlet outlet = self.running()
+        cdef Codec codec = codec_of(message)
+        cdef EncodedMessage encoded
+        codec.encode(message, &encoded)
+        try:
+            outlet.put(self.source, codec.message_id, encoded.payload, encoded.size)
+        finally:
+            codec.release(&encoded)
+
+    def claim(self, message_type):
+        """Return a context manager whose block writes a Record in place, in the slot itself where there is room.
+
+        `with self.claim(Quote) as quote: quote.bid = 1.0`. Leaving the block sends it; an exception aborts it and
+        nobody sees it. Everybody waits for a claim that stays open. What is sent inside the block goes behind it.
+        """
+        cdef OutletClaim claim = OutletClaim.__new__(OutletClaim)
+        claim.outlet = self.running()
+        claim.source = self.source
+        claim.codec = find_codec(message_type)
+        return claim
+
+    @property
+    def now(self):
+        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked."""
+        cdef Outlet outlet = self.running()
+        if outlet.timestamp == 0:
+            outlet.timestamp = unix_ns()
+        return outlet.timestamp
+
+    @property
+    def random(self):
+        """A `random.Random` seeded by the position of the message at hand and this handler's id: the same on replay."""
+        cdef uint64_t position = self.running().position
+        if self.generator is None or self.generator_position != position:
+            self.generator = Random(<object> position << 16 | self.source)
+            self.generator_position = position
+        return self.generator
+
+    def stop(self):
+        """Ask the messenger to stop: what is on the bus by now is still handled, by every worker."""
+        self.running().request_stop()
+
+    cdef Outlet running(self):
+        if self.outlet is None:
+            raise NotRunningError(f"{type(self).__qualname__} is in no running worker")
+        return self.outlet
+
+
+@cython.final
+cdef class OutletClaim(InPlaceClaim):
+    """A claim in a slot, or in memory of its own where the bus is full or another claim is open."""
+
+    def __dealloc__(self):
+        free(self.staged)
+
+    cdef uint8_t *begin(self, uint32_t size) except NULL:
+        cdef BusStatus status = BUS_CLAIMED
+        if size > self.outlet.writer.bus.max_payload:
+            raise MessageTooLargeError(
+                f"a payload must be at most {self.outlet.writer.bus.max_payload} bytes on this bus, got {size}"
+            )
+        if not self.outlet.claimed and not self.outlet.outbox.count:
+            status = self.outlet.writer.claim(size, &self.slot)
+            if status == BUS_OK:
+                self.outlet.claimed = True
+                self.slot.header.source = self.source
+                self.slot.header.message = self.codec.message_id
+                self.slot.header.cause = relative_cause(self.slot.position, self.outlet.position)
+                return self.slot.payload
+            self.outlet.check_room(status, size)
+        self.staged = <uint8_t *> malloc(size)
+        if self.staged == NULL:
+            raise MemoryError(f"no memory for a record of {size} bytes")
+        return self.staged
+
+    cdef int finish(self, bint commit) except -1:
+        cdef uint8_t *staged = self.staged
+        if staged == NULL:
+            self.outlet.claimed = False
+            if commit:
+                self.outlet.writer.commit(&self.slot)
+            else:
+                self.outlet.writer.abort(&self.slot)
+            return 0
+        self.staged = NULL
+        try:
+            if commit:
+                self.outlet.hold(self.source, self.codec.message_id, staged, self.codec.fixed_size)
+        finally:
+            free(staged)
+        return 0
+
+
+cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
+    service.source = source
+    service.outlet = outlet
+    return 0

@@ -1,0 +1,38 @@
+"""The vtable of a worker: dense source index x dense message index -> a row of entries.
+
+    sources[source] ----+
+                        +--> rows[source index * message count + message index] --> entries[first .. first + count)
+    messages[message] --+                                                            (function pointer, object)
+
+Ids nobody routes have no index, and a row without entries is no row: `find` says NULL, without the GIL. Two bytes an
+id up to the highest one used, 16 bytes a row, 40 an entry; a look-up costs the same however many there are.
+"""
+from cpython.object cimport PyObject
+from libc.stdint cimport uint16_t, uint32_t
+
+from nanobus.bus.codec cimport Codec
+
+cdef struct Entry:
+    # Deliver `message`; NULL with a Python error set, or a new reference to be dropped.
+    PyObject *(*call)(Entry *entry, PyObject *message) noexcept
+    PyObject *function
+    PyObject *receiver                  # NULL: `function` takes the message alone
+    uint32_t handler                    # index in the worker's handlers
+
+cdef struct Row:
+    uint32_t first
+    uint32_t count
+    PyObject *codec
+
+
+cdef class Router:
+    cdef uint16_t *sources
+    cdef uint16_t *messages
+    cdef Row *rows
+    cdef Entry *entries
+    cdef uint32_t source_limit          # ids at or past these have no index
+    cdef uint32_t message_limit
+    cdef uint32_t message_count
+    cdef readonly tuple kept            # the objects behind every pointer
+
+    cdef Row *find(self, uint16_t source, uint16_t message) noexcept nogil

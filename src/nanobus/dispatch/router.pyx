@@ -1,0 +1,118 @@
+"""The frozen vtable a worker dispatches through. Its picture is in router.pxd."""
+from types import MethodType
+
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport uint16_t, uint32_t
+from libc.stdlib cimport calloc, free
+
+from nanobus.bus.codec cimport Codec
+
+
+cdef extern from "Python.h":
+    PyObject *PyObject_Vectorcall(PyObject *function, PyObject **arguments, size_t count, PyObject *names) noexcept
+
+
+cdef enum:
+    NO_INDEX = 0xFFFF               # no user's id is that high
+
+
+cdef PyObject *call_method(Entry *entry, PyObject *message) noexcept:
+    cdef PyObject *arguments[2]
+    arguments[0] = entry.receiver
+    arguments[1] = message
+    return PyObject_Vectorcall(entry.function, arguments, 2, NULL)
+
+
+cdef PyObject *call_function(Entry *entry, PyObject *message) noexcept:
+    return PyObject_Vectorcall(entry.function, &message, 1, NULL)
+
+
+@cython.final
+cdef class Router:
+    """The receivers of each (source, message), looked up without the GIL.
+
+    Parameters
+    ----------
+    routes : dict of (int, int) -> sequence of (int, callable)
+        (source id, message id) -> (index of the handler, its method).
+    codecs : dict of int -> Codec
+        The codec of each message id in `routes`; the router takes the instances that are its worker's own.
+
+    Notes
+    -----
+    Immutable. Serves one worker: the codecs it keeps reuse their views.
+    """
+
+    def __cinit__(self, dict routes not None, dict codecs not None):
+        sources = sorted({source for source, _ in routes})
+        messages = sorted({message for _, message in routes})
+        private = {message: (<Codec?> codecs[message]).private() for message in messages}
+        receivers = []
+        self.source_limit = max(sources, default=-1) + 1
+        self.message_limit = max(messages, default=-1) + 1
+        self.message_count = len(messages)
+        self.sources = index_of_ids(sources, self.source_limit)
+        self.messages = index_of_ids(messages, self.message_limit)
+        self.rows = <Row *> allocate(len(sources) * len(messages), sizeof(Row))
+        self.entries = <Entry *> allocate(sum(map(len, routes.values())), sizeof(Entry))
+        cdef uint32_t used = 0
+        cdef Row *row
+        for (source, message), handlers in routes.items():
+            row = &self.rows[self.sources[<uint16_t> source] * self.message_count + self.messages[<uint16_t> message]]
+            row.codec = <PyObject *> private[message]
+            row.first = used
+            row.count = len(handlers)
+            for handler, method in handlers:
+                if isinstance(method, MethodType):
+                    function, receiver = method.__func__, method.__self__
+                    self.entries[used].call = call_method
+                    self.entries[used].receiver = <PyObject *> receiver
+                else:
+                    function, receiver = method, None
+                    self.entries[used].call = call_function
+                self.entries[used].function = <PyObject *> function
+                self.entries[used].handler = handler
+                receivers.append((function, receiver))
+                used += 1
+        self.kept = (tuple(private.values()), tuple(receivers))
+
+    def __dealloc__(self):
+        free(self.sources)
+        free(self.messages)
+        free(self.rows)
+        free(self.entries)
+
+    def receivers(self, source, message):
+        """Return how many receivers a message from `source` has here."""
+        cdef Row *row = self.find(source, message)
+        return row.count if row != NULL else 0
+
+    cdef Row *find(self, uint16_t source, uint16_t message) noexcept nogil:
+        cdef uint32_t source_index, message_index
+        cdef Row *row
+        if source >= self.source_limit or message >= self.message_limit:
+            return NULL
+        source_index = self.sources[source]
+        message_index = self.messages[message]
+        if source_index == NO_INDEX or message_index == NO_INDEX:
+            return NULL
+        row = &self.rows[source_index * self.message_count + message_index]
+        return row if row.count else NULL
+
+
+cdef void *allocate(size_t count, size_t size) except NULL:
+    cdef void *memory = calloc(count + 1, size)
+    if memory == NULL:
+        raise MemoryError(f"no memory for a routing table of {count} x {size} bytes")
+    return memory
+
+
+cdef uint16_t *index_of_ids(list ids, uint32_t limit) except NULL:
+    cdef uint16_t *index = <uint16_t *> allocate(limit, sizeof(uint16_t))
+    cdef uint32_t number
+    for number in range(limit):
+        index[number] = NO_INDEX
+    for number, one in enumerate(ids):
+        index[<uint16_t> one] = number
+    return index

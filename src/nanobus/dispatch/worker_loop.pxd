@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport BUS_OK, BusReader, BusStatus, Slot
+from nanobus.dispatch.outlet cimport Outlet
+from nanobus.dispatch.router cimport Entry, Row, Router
+
+
+cdef class Timer:
+    cdef object method
+    cdef int64_t period                 # ns
+    cdef int64_t due                    # monotonic ns
+    cdef uint32_t handler
+    cdef uint32_t index                 # among the timers of its handler
+    cdef uint16_t source
+    cdef bint under_way                 # its message is on the bus and was not handled yet
+
+
+cdef class WorkerLoop:
+    cdef readonly Outlet outlet
+    cdef BusReader reader
+    cdef Router router
+    cdef object on_failure              # (handler index, message, position, error) -> whether to go on
+    cdef object on_gap                  # (Gap) -> None
+    cdef tuple timers
+    cdef tuple turn_hooks               # (handler index, bound on_loop)
+    cdef bint has_turn_hooks
+    cdef int64_t idle_ns                # longest wait of a worker with turn hooks
+    cdef int64_t next_due               # monotonic ns; highest i64: no timers
+    cdef uint64_t stop_at               # atomic: handle no slot at or past it
+    cdef bint failed
+    cdef readonly uint64_t handled      # messages that had a receiver here
+    cdef readonly uint64_t skipped      # messages that had none
+    cdef readonly uint64_t failures     # calls that raised
+
+    cdef BusStatus deliver(self) except? BUS_OK
+    cdef int dispatch(self, Row *row, Slot *slot) except -1
+    cdef int fail(self, object handler, object message, object position, error) except -1
+    cdef int tick(self, Slot *slot) except -1
+    cdef int write_due_timers(self) except -1
+    cdef int run_turn_hooks(self) except -1
+    cdef BusStatus skip_unrouted(self) noexcept nogil
+    cdef int64_t rest_ns(self) noexcept nogil

@@ -1,0 +1,298 @@
+"""The loop of one worker.
+
+    turn:   deliver a batch          GIL held: peek, find the row, decode once, call each receiver, advance
+            flush the outbox         what the bus had no room for
+            write due timers         as messages, so that they have a position and replay
+            on_loop hooks
+            nothing there? wait      GIL released, up to the next timer; then, still without the GIL, skip whatever
+                                     nobody here listens to
+
+A handler that raises is reported with its message and position; the callback decides whether the loop goes on.
+"""
+cimport cython
+from cpython.object cimport PyObject
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport (
+    BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot, interrupt_reader
+)
+from nanobus.bus.codec cimport Codec
+from nanobus.bus.envelope cimport Gap
+from nanobus.core.atomics cimport load_acquire, store_release
+from nanobus.core.clock cimport monotonic_ns
+from nanobus.core.layout cimport TIMER_ID
+from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
+from nanobus.dispatch.router cimport Entry, Router, Row
+
+from nanobus.errors import BusClosedError, CorruptMessageError
+
+
+cdef extern from "Python.h":
+    void Py_DecRef(PyObject *)
+
+
+cdef enum:
+    BATCH = 512                         # slots a turn: timers and hooks are looked at in between
+    SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
+    OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
+
+
+@cython.final
+cdef class Timer:
+    """A method to be called every `period` ns, through a message on the bus.
+
+    A tick that was not handled yet is not sent again: a worker that lags skips ticks, it does not pile them up.
+    """
+
+    def __cinit__(self, method, int64_t period, uint32_t handler, uint16_t source, uint32_t index):
+        self.method = method
+        self.period = period
+        self.handler = handler
+        self.source = source
+        self.index = index
+
+
+@cython.final
+cdef class WorkerLoop:
+    """Reads the bus for the handlers of one worker.
+
+    Parameters
+    ----------
+    reader : BusReader
+        The worker's own.
+    outlet : Outlet
+        What its handlers send through.
+    router : Router
+        Its frozen routes.
+    timers : sequence of Timer
+    turn_hooks : sequence of (int, callable)
+        Handler index and `on_loop` of the handlers that have one.
+    idle : float
+        Seconds: the longest rest of a loop that has turn hooks.
+    on_failure : callable
+        (handler index or None, message or None, position or None, error) -> True to go on.
+    on_gap : callable
+        Called with each Gap.
+
+    Notes
+    -----
+    `run` belongs to one thread; `stop` may be called from any.
+    """
+
+    def __cinit__(self, BusReader reader not None, Outlet outlet not None, Router router not None, timers, turn_hooks,
+                  double idle, on_failure, on_gap):
+        cdef Timer timer
+        self.reader = reader
+        self.outlet = outlet
+        self.router = router
+        self.timers = tuple(timers)
+        self.turn_hooks = tuple(turn_hooks)
+        self.has_turn_hooks = len(self.turn_hooks) != 0
+        self.idle_ns = <int64_t> (idle * 1e9)
+        self.on_failure = on_failure
+        self.on_gap = on_gap
+        self.stop_at = UINT64_MAX
+        self.next_due = INT64_MAX
+        for timer in self.timers:
+            timer.due = monotonic_ns() + timer.period
+            self.next_due = min(self.next_due, timer.due)
+
+    def run(self):
+        """Handle messages until `stop`, a failure that the callback does not forgive, or the closing of the bus."""
+        cdef BusStatus status = BUS_OK
+        self.reader.busy = True
+        try:
+            while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
+                status = self.deliver()
+                if self.outlet.outbox.count:
+                    self.outlet.outbox.flush(self.outlet.writer)
+                if self.next_due != INT64_MAX and monotonic_ns() >= self.next_due:
+                    self.write_due_timers()
+                if self.turn_hooks:
+                    self.run_turn_hooks()
+                if status == BUS_EMPTY and not self.failed:
+                    with nogil:
+                        status = self.skip_unrouted()
+                if status == BUS_STOPPED and self.reader.closed:
+                    raise BusClosedError("the bus of this worker is closed")
+        finally:
+            self.reader.busy = False
+
+    def stop(self, uint64_t position):
+        """Let `run` end once every slot before `position` is handled; 0: after the message at hand."""
+        store_release(&self.stop_at, position)
+        interrupt_reader(self.reader)
+
+    def flush(self, double timeout):
+        """Send what the outbox holds, for at most `timeout` seconds; return how many messages are left in it."""
+        cdef int64_t now = monotonic_ns()
+        cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
+        cdef bint done = False
+        with nogil:
+            while True:
+                done = self.outlet.outbox.flush(self.outlet.writer)
+                if done or monotonic_ns() >= deadline or self.outlet.writer.closed:
+                    break
+                self.outlet.writer.wait(0, OUTBOX_RETRY_NS)
+        return self.outlet.outbox.count
+
+    cdef BusStatus deliver(self) except? BUS_OK:
+        """Handle a batch; the status that ended it (BUS_EMPTY also after many slots without a receiver here)."""
+        cdef Slot slot
+        cdef Row *row
+        cdef BusStatus status
+        cdef uint32_t skips = 0
+        for _ in range(BATCH):
+            if self.reader.cursor >= load_acquire(&self.stop_at):
+                return BUS_STOPPED
+            status = self.reader.peek(&slot)
+            if status != BUS_OK:
+                if status == BUS_LAPPED:
+                    self.on_gap(Gap(self.reader.lost_from, self.reader.cursor))
+                elif status == BUS_CORRUPT:
+                    self.fail(None, None, slot.position, CorruptMessageError(
+                        f"the checksum of the message at {slot.position} does not fit its bytes"
+                    ))
+                    self.reader.advance()
+                return status
+            row = self.router.find(slot.header.source, slot.header.message)
+            if row != NULL:
+                skips = 0
+                self.dispatch(row, &slot)
+            elif slot.header.message == TIMER_ID:
+                self.tick(&slot)
+            else:
+                self.skipped += 1
+                skips += 1
+                if skips > SKIPS_WITH_GIL:
+                    self.reader.advance()
+                    return BUS_EMPTY
+            self.reader.advance()
+            if self.failed:
+                return BUS_OK
+        return BUS_OK
+
+    cdef int dispatch(self, Row *row, Slot *slot) except -1:
+        cdef Codec codec = <Codec> row.codec
+        cdef Entry *entry = &self.router.entries[row.first]
+        cdef Entry *end = entry + row.count
+        cdef PyObject *result
+        self.handled += 1
+        self.outlet.position = slot.position
+        self.outlet.timestamp = slot.header.timestamp
+        try:
+            message = codec.decode(slot.payload, slot.header.size)
+        except Exception as error:
+            self.fail(None, None, slot.position, error)
+            self.outlet.position = NO_CAUSE
+            return 0
+        while entry != end and not self.failed:
+            result = entry.call(entry, <PyObject *> message)
+            if result == NULL:
+                try:
+                    raise_what_is_set()
+                except BaseException as error:
+                    self.fail(entry.handler, message, slot.position, error)
+            else:
+                Py_DecRef(result)
+            entry += 1
+        codec.settle(message)
+        self.outlet.position = NO_CAUSE
+        return 0
+
+    cdef int fail(self, object handler, object message, object position, error) except -1:
+        self.failures += 1
+        if not self.on_failure(handler, message, position, error):
+            self.failed = True
+        return 0
+
+    cdef int tick(self, Slot *slot) except -1:
+        """Call the timer that the slot is a tick of, if it is one of ours."""
+        cdef Timer timer
+        for timer in self.timers:
+            if timer.source == slot.header.source and timer.index == (<uint32_t *> slot.payload)[0]:
+                timer.under_way = False
+                self.handled += 1
+                self.outlet.position = slot.position
+                self.outlet.timestamp = slot.header.timestamp
+                try:
+                    timer.method()
+                except BaseException as error:
+                    self.fail(timer.handler, None, slot.position, error)
+                self.outlet.position = NO_CAUSE
+                return 0
+        self.skipped += 1
+        return 0
+
+    cdef int write_due_timers(self) except -1:
+        cdef Timer timer
+        cdef int64_t now = monotonic_ns()
+        self.next_due = INT64_MAX
+        for timer in self.timers:
+            if timer.due <= now:
+                timer.due += timer.period * ((now - timer.due) // timer.period + 1)
+                if not timer.under_way:
+                    try:
+                        self.outlet.put(timer.source, TIMER_ID, <const uint8_t *> &timer.index, sizeof(uint32_t))
+                        timer.under_way = True
+                    except Exception as error:
+                        self.fail(timer.handler, None, None, error)
+            self.next_due = min(self.next_due, timer.due)
+        return 0
+
+    cdef int run_turn_hooks(self) except -1:
+        self.outlet.timestamp = 0
+        for handler, hook in self.turn_hooks:
+            if not self.failed:
+                try:
+                    hook()
+                except BaseException as error:
+                    self.fail(handler, None, None, error)
+        return 0
+
+    cdef BusStatus skip_unrouted(self) noexcept nogil:
+        """Wait for a slot somebody here listens to, or for whatever else the loop has to do."""
+        cdef Slot slot
+        cdef BusStatus status
+        cdef int64_t rest
+        cdef uint32_t skips = 0
+        while self.reader.cursor < load_acquire(&self.stop_at):
+            status = self.reader.peek(&slot)
+            if status == BUS_EMPTY:
+                rest = self.rest_ns()
+                if rest <= 0:
+                    return BUS_EMPTY
+                status = self.reader.wait(rest)
+                if status != BUS_OK or self.outlet.outbox.count:
+                    return status
+                continue
+            if status != BUS_OK or slot.header.message == TIMER_ID:
+                return status
+            if self.router.find(slot.header.source, slot.header.message) != NULL:
+                return BUS_OK
+            self.skipped += 1
+            self.reader.advance()
+            skips += 1
+            if skips == BATCH:
+                return BUS_OK                           # the loop's other duties
+        return BUS_STOPPED
+
+    cdef int64_t rest_ns(self) noexcept nogil:
+        cdef int64_t rest = INT64_MAX
+        if self.next_due != INT64_MAX:
+            rest = self.next_due - monotonic_ns()
+        if self.has_turn_hooks:
+            rest = min(rest, self.idle_ns)
+        if self.outlet.outbox.count:
+            rest = min(rest, OUTBOX_RETRY_NS)
+        return rest
+
+
+cdef int raise_what_is_set() except -1:
+    """Hand the error that a C call has set to the caller's `except`."""
+    return -1
+
+
+def bind(Service service not None, uint16_t source, Outlet outlet):
+    """Connect a handler to its worker's outlet, before its `__init__` runs; None disconnects it."""
+    bind_service(service, source, outlet)

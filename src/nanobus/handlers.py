@@ -1,0 +1,117 @@
+"""The nano-service: what users subclass, and the two decorators that say which method gets what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from nanobus.bus.codec import checked_source_id
+from nanobus.bus.envelope import Gap
+from nanobus.dispatch.outlet import Service
+from nanobus.errors import RoutingError
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+RECEIVES = "__nanobus_receives__"
+PERIODS = "__nanobus_periods__"
+
+
+def on(*message_types: type) -> Callable[[Method], Method]:
+    """Let a method receive messages of these classes, where a route brings them to its handler.
+
+    Raises
+    ------
+    TypeError
+        No class was given, or something else.
+    """
+    if not message_types or not all(isinstance(one, type) for one in message_types):
+        raise TypeError(f"@on takes message classes, got {', '.join(map(repr, message_types)) or 'nothing'}")
+
+    def mark(method: Method) -> Method:
+        setattr(method, RECEIVES, (*getattr(method, RECEIVES, ()), *message_types))
+        return method
+
+    return mark
+
+
+def every(seconds: float) -> Callable[[Method], Method]:
+    """Call a method without arguments every so many seconds.
+
+    A tick is a message on the bus: it has a position, is ordered with all others, and replays. Ticks that find the
+    last one still unhandled are skipped.
+
+    Raises
+    ------
+    ValueError
+        `seconds` is not a number from 1e-6 to 1e9.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1e-6 <= seconds <= 1e9:
+        raise ValueError(f"@every takes seconds in 1e-6..1e9, got {seconds!r}")
+
+    def mark(method: Method) -> Method:
+        setattr(method, PERIODS, (*getattr(method, PERIODS, ()), float(seconds)))
+        return method
+
+    return mark
+
+
+class Handler(Service):
+    """A nano-service: receives messages, sends messages, knows no other handler.
+
+    `class Strategy(Handler, id=1)`. A subclass without `id` is a base for others and runs nowhere itself.
+
+    Parameters
+    ----------
+    config : object
+        The messenger's `config`, also kept as `self.config`.
+
+    Attributes
+    ----------
+    source_id : int or None
+        Class attribute: the id its messages carry.
+    receives : dict of type -> str
+        Class attribute: message class -> name of the method marked with `@on`.
+    timers : tuple of (float, str)
+        Class attribute: (seconds, method name) of each `@every`.
+
+    Notes
+    -----
+    Made inside its worker, which alone calls it: a handler needs no locks.
+    """
+
+    source_id: ClassVar[int | None] = None
+    receives: ClassVar[dict[type, str]] = {}
+    timers: ClassVar[tuple[tuple[float, str], ...]] = ()
+
+    def __init_subclass__(cls, *, id: int | None = None, **kwargs: Any) -> None:  # noqa: A002  the user's word
+        super().__init_subclass__(**kwargs)
+        cls.source_id = None if id is None else checked_source_id(id)
+        receives: dict[type, str] = {}
+        timers: list[tuple[float, str]] = []
+        for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
+            method = getattr(cls, name, None)
+            for message_type in getattr(method, RECEIVES, ()):
+                if message_type in receives:
+                    raise RoutingError(
+                        f"{cls.__qualname__} has two methods for {message_type.__qualname__}: "
+                        f"{receives[message_type]} and {name}"
+                    )
+                receives[message_type] = name
+            timers += [(seconds, name) for seconds in getattr(method, PERIODS, ())]
+        cls.receives = receives
+        cls.timers = tuple(timers)
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = config
+
+    def on_start(self) -> None:
+        """Called once, after every handler of every worker was made and before any message arrives."""
+
+    def on_loop(self) -> None:
+        """Called once a turn of the worker's loop: after each batch of messages, or every `Worker.idle` seconds."""
+
+    def on_gap(self, gap: Gap) -> None:
+        """Called where writers overtook this worker (`overflow="overwrite"`): the messages in `gap` are lost."""
+
+    def on_stop(self) -> None:
+        """Called once, after the last message. What it sends is on the bus, though no worker of this run reads it."""

@@ -1,0 +1,200 @@
+"""Routing tables: declared by Worker, checked as a whole, then frozen into a Router for each worker.
+
+Everything that can be wrong is found here, before a thread starts, and named by the culprit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from nanobus.bus.codec import Codec, checked_source_id, find_codec
+from nanobus.dispatch.router import Router
+from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
+from nanobus.handlers import Handler
+
+Source = type[Handler] | int
+Routes = Mapping[tuple[Source, type], Sequence[type[Handler]]]
+ErrorPolicy = Literal["stop", "skip"] | Callable[[HandlerError], object]
+
+KIBIBYTE = 1024
+DEFAULT_OUTBOX_LIMIT = 64 * KIBIBYTE * KIBIBYTE
+
+
+class Worker:
+    """One loop over the bus, and the handlers it owns.
+
+    Parameters
+    ----------
+    name : str
+        Unique in its messenger; also the name of its thread.
+    handlers : sequence of Handler classes
+        Made in this order, inside the worker.
+    routes : mapping of (source, message class) -> Handler classes
+        Who of this worker receives that message from that source, in this order. A source is a Handler class, of any
+        worker, or the id of something outside (`bus.sender(id)`).
+    on_error : "stop", "skip" or callable
+        What a handler's error does: stop the whole messenger and be raised by `join`; be logged, and the next receiver
+        or message goes on; or whatever the callable, given the HandlerError, says by returning true to go on.
+    idle : float
+        Seconds between calls of `on_loop` while no message arrives.
+    outbox_limit : int
+        Bytes the worker may hold back while the bus is full; what a handler sends past it raises BusFullError.
+
+    Raises
+    ------
+    RoutingError, ValueError, TypeError
+        Naming the culprit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handlers: Sequence[type[Handler]],
+        routes: Routes | None = None,
+        *,
+        on_error: ErrorPolicy = "stop",
+        idle: float = 0.001,
+        outbox_limit: int = DEFAULT_OUTBOX_LIMIT,
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a worker's name must be a text, got {name!r}")
+        if on_error not in ("stop", "skip") and not callable(on_error):
+            raise ValueError(f'on_error must be "stop", "skip" or a callable, got {on_error!r}')
+        if not 0 < idle < 1e9:
+            raise ValueError(f"idle must be > 0 seconds, got {idle!r}")
+        if not KIBIBYTE <= outbox_limit < 2**63:
+            raise ValueError(f"outbox_limit must be >= {KIBIBYTE} bytes, got {outbox_limit!r}")
+        for handler in handlers:
+            check_handler(handler, f"a handler of worker {name!r}")
+        self.name = name
+        self.handlers = tuple(handlers)
+        self.routes = {key: tuple(receivers) for key, receivers in (routes or {}).items()}
+        self.on_error = on_error
+        self.idle = idle
+        self.outbox_limit = outbox_limit
+
+    def __repr__(self) -> str:
+        return f"Worker({self.name!r}, [{', '.join(handler.__qualname__ for handler in self.handlers)}])"
+
+
+def check_handler(handler: object, what: str) -> None:
+    """Raise unless `handler` is a Handler subclass with an id."""
+    if not isinstance(handler, type) or not issubclass(handler, Handler):
+        raise RoutingError(f"{what} must be a subclass of Handler, got {handler!r}")
+    if handler.source_id is None:
+        raise RoutingError(f"{what} must have an id, and {handler.__qualname__} has none: class X(Handler, id=...)")
+
+
+def source_id(source: Source) -> int:
+    """Return the id of a Handler class, or of an int as it is."""
+    if isinstance(source, type) and issubclass(source, Handler) and source.source_id is not None:
+        return source.source_id
+    try:
+        return checked_source_id(source)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise RoutingError(f"the source of a route must be a Handler class with an id, or an id: {error}") from error
+
+
+def check(workers: Sequence[Worker]) -> None:
+    """Raise for what cannot run, warn of what can never happen.
+
+    Raises
+    ------
+    RoutingError
+        Two workers of one name; a handler in two workers, or twice in one; two sources or two messages of one id; a
+        receiver that is not in the worker, or has no `@on` for the message.
+
+    Warns
+    -----
+    RoutingWarning
+        A route from a handler that is in no worker; a route to nobody; an `@on` that no route reaches.
+    """
+    places: dict[type[Handler], Worker] = {}
+    for worker in workers:
+        if any(other is not worker and other.name == worker.name for other in workers):
+            raise RoutingError(f"two workers are named {worker.name!r}")
+        for handler in worker.handlers:
+            if handler in places:
+                raise RoutingError(
+                    f"{handler.__qualname__} is in worker {places[handler].name!r} and in worker {worker.name!r}: "
+                    f"a handler has one place"
+                )
+            places[handler] = worker
+    check_sources(places, workers)
+    check_messages(workers)
+    for worker in workers:
+        check_routes(worker, places)
+
+
+def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) -> None:
+    routed = [source for worker in workers for source, _ in worker.routes if isinstance(source, type)]
+    owners: dict[int, type] = {}
+    for handler in dict.fromkeys([*places, *routed]):
+        owner = owners.setdefault(source_id(handler), handler)
+        if owner is not handler:
+            raise RoutingError(f"{owner.__qualname__} and {handler.__qualname__} have one source id: {source_id(handler)}")
+
+
+def check_messages(workers: Sequence[Worker]) -> None:
+    routed = [message for worker in workers for _, message in worker.routes]
+    handled = [message for worker in workers for handler in worker.handlers for message in handler.receives]
+    owners: dict[int, type] = {}
+    for message in dict.fromkeys([*routed, *handled]):
+        owner = owners.setdefault(codec_in_table(message).message_id, message)
+        if owner is not message:
+            raise RoutingError(
+                f"{owner.__qualname__} and {message.__qualname__} have one message id: {find_codec(message).message_id}"
+            )
+
+
+def codec_in_table(message: Any) -> Codec:
+    try:
+        return find_codec(message)
+    except (MessageError, TypeError) as error:
+        raise RoutingError(f"a routing table speaks of {message!r}, which is not a declared message") from error
+
+
+def check_routes(worker: Worker, places: Mapping[type[Handler], Worker]) -> None:
+    reached: set[tuple[type[Handler], type]] = set()
+    for (source, message), receivers in worker.routes.items():
+        route = f"the route ({getattr(source, '__qualname__', source)}, {message.__qualname__}) of worker {worker.name!r}"
+        for receiver in receivers:
+            check_handler(receiver, f"a receiver in {route}")
+            if receiver not in worker.handlers:
+                home = f"it is in {places[receiver].name!r}" if receiver in places else "it is in no worker"
+                raise RoutingError(f"{route} names {receiver.__qualname__}, which is not in that worker: {home}")
+            if message not in receiver.receives:
+                raise RoutingError(
+                    f"{route} names {receiver.__qualname__}, which has no @on({message.__qualname__}) method"
+                )
+            if receivers.count(receiver) > 1:
+                raise RoutingError(f"{route} names {receiver.__qualname__} twice")
+            reached.add((receiver, message))
+        if not receivers:
+            warn(f"{route} has no receivers")
+        if isinstance(source, type) and source not in places:
+            warn(f"{route} can never fire: {source.__qualname__} is in no worker")
+    for handler in worker.handlers:
+        for message, method in handler.receives.items():
+            if (handler, message) not in reached:
+                warn(f"{handler.__qualname__}.{method} waits for {message.__qualname__}, and no route brings it")
+
+
+def warn(text: str) -> None:
+    warnings.warn(text, RoutingWarning, stacklevel=5)
+
+
+def freeze(worker: Worker, handlers: Sequence[Handler]) -> Router:
+    """Build the vtable of a checked worker; `handlers` are the instances of `worker.handlers`, in that order."""
+    routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]] = {}
+    codecs: dict[int, Codec] = {}
+    for (source, message), receivers in worker.routes.items():
+        codec = find_codec(message)
+        codecs[codec.message_id] = codec
+        row = routes.setdefault((source_id(source), codec.message_id), [])
+        for receiver in receivers:
+            index = worker.handlers.index(receiver)
+            row.append((index, getattr(handlers[index], receiver.receives[message])))
+    return Router(routes, codecs)
