@@ -39,7 +39,7 @@ cdef class Envelope:
     def cause(self):
         return self.position - self.relative_cause * SLOT_ALIGNMENT if self.relative_cause else None
 
-    def decode(self, type message_type not None):
+    def decode(self, message_type):
         """Decode the payload as `message_type`.
 
         Raises
