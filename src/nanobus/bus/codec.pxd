@@ -10,7 +10,7 @@ cdef struct EncodedMessage:
 
 cdef class Codec:
     """How objects of one message class become payloads and back. Subclassed by records.pyx for zero-copy messages."""
-    cdef readonly object message_type   # a class
+    cdef readonly object message_type   # a class; not declared `type`, which would refuse other metaclasses
     cdef readonly uint16_t message_id
     cdef readonly str name              # "record", "msgspec", ...
     cdef readonly str fingerprint       # changes when the layout does

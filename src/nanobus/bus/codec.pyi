@@ -1,5 +1,7 @@
-from collections.abc import Buffer, Callable
-from typing import Any, final
+from collections.abc import Callable
+from typing import Any
+
+from typing_extensions import Buffer
 
 class Codec:
     def __init__(self, message_type: type, message_id: int, name: str, fingerprint: str) -> None: ...
