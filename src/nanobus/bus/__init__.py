@@ -1,12 +1,17 @@
 """Layer 2: the totally ordered log of slots that all workers share.
 
-base       the contract: BusWriter, BusReader, Bus; what every bus shows to Python
-envelope   Envelope and Gap: what a reader hands out
-codec      Codec: how an object becomes a payload and back; which class has which
-sender     Sender: messages from outside any handler
-control    the control block: a picture, a struct, nothing else
-claims     who may write where: intents, the gate, sealing what the dead left behind
-circular   CircularBus, the ring
+base             the contract: BusWriter, BusReader, Bus; what every bus shows to Python
+envelope         Envelope and Gap: what a reader hands out
+codec            Codec: how an object becomes a payload and back; which class has which
+sender           Sender: messages from outside any handler; claims in place
+statistics       what bus.statistics() returns
+control          the control block: a picture and structs, nothing else
+claims           who may write where: intents, the gate, sealing what the dead left behind
+waiting          spin, yield, park, and waking who parked
+circular         CircularBus, the ring
+circular_writer  claim, commit, abort
+circular_reader  peek, advance, look at what may vanish
+ring_file        the control block written, or checked when it exists
 
 May import: memory, core, errors.
 """

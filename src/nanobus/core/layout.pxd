@@ -9,7 +9,9 @@
 `stamp` is the only word that makes a slot visible: written last (release), read first (acquire). Its value depends on
 the position and on the bus's random key, so neither a stale lap nor a payload can look like it.
 """
-from libc.stdint cimport UINT32_MAX, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from nanobus.core.crc32c cimport crc32c
 
 cdef enum:
     SLOT_ALIGNMENT = 32
@@ -39,3 +41,8 @@ cdef inline uint32_t relative_cause(uint64_t position, uint64_t cause) noexcept 
     (`cause >= position`)."""
     cdef uint64_t distance = (position - cause) // SLOT_ALIGNMENT
     return <uint32_t> distance if cause < position and distance <= UINT32_MAX else 0
+
+cdef inline uint32_t slot_checksum(const SlotHeader *header) noexcept nogil:
+    """CRC-32C of size, source, message, timestamp, cause and payload; the stamp vouches for the position."""
+    cdef const uint8_t *bytes = <const uint8_t *> header
+    return crc32c(crc32c(0, bytes + 8, 16), bytes + 28, 4 + <size_t> header.size)

@@ -67,8 +67,9 @@ cdef extern from *:
         pid_t pid = getpid();
         return (nb_process_start(pid) << NB_PID_BITS) | (uint64_t) pid;
     }
+    static inline uint64_t nb_process_of(uint64_t owner) { return owner & ((1u << NB_PID_BITS) - 1); }
     static inline int nb_owner_alive(uint64_t owner) {
-        pid_t pid = (pid_t) (owner & ((1u << NB_PID_BITS) - 1));
+        pid_t pid = (pid_t) nb_process_of(owner);
         uint64_t claimed = owner >> NB_PID_BITS, start = nb_process_start(pid);
         return start == 1 || claimed == 1 ? start != 0 : start == claimed;
     }
@@ -76,3 +77,4 @@ cdef extern from *:
     """
     uint64_t owner_self "nb_owner_self"() noexcept nogil
     bint owner_alive "nb_owner_alive"(uint64_t owner) noexcept nogil
+    uint64_t process_of "nb_process_of"(uint64_t owner) noexcept nogil

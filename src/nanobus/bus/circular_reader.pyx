@@ -1,0 +1,248 @@
+"""The reading end of a ring: in place where writers wait for the reader, copied and checked where they may overtake."""
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+from nanobus.bus.base cimport (
+    BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
+)
+from nanobus.bus.claims cimport (
+    SETTLE_AFTER_NS, Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle
+)
+from nanobus.bus.control cimport (
+    CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ControlBlock, ReaderLine
+)
+from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause, wake
+from nanobus.core.atomics cimport (
+    fence_acquire, fence_full, fence_light_side, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
+    store_relaxed, store_release, store_release_32
+)
+from nanobus.core.clock cimport monotonic_ns
+from nanobus.core.layout cimport (
+    PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
+)
+from nanobus.memory.ring cimport RingMapping
+
+
+cdef extern from "<stdlib.h>" nogil:
+    void *aligned_alloc(size_t alignment, size_t size)
+
+
+@cython.final
+@cython.no_gc_clear         # __dealloc__ needs the mapping
+cdef class CircularReader(BusReader):
+    """A reader of a CircularBus."""
+
+    def __dealloc__(self):
+        free(self.copy)
+        if self.line != NULL and self.line != &self.own_line:
+            release_reader_line(self.line)
+
+    cdef void close_line(self):
+        if self.line != &self.own_line:
+            release_reader_line(self.line)
+            self.own_line.position = self.cursor
+            self.line = &self.own_line
+        self.key = ~self.key                                # no stamp fits any more: every look ends in look_again
+        self.wake_writers()                                 # whom this reader gated
+
+    cdef int allocate_copy(self) except -1:
+        self.copy = <uint8_t *> aligned_alloc(SLOT_ALIGNMENT, slot_length(self.max_payload))
+        if self.copy == NULL:
+            raise MemoryError(f"no memory for a reader's copy of {self.max_payload} bytes")
+        return 0
+
+    cdef int place(self, object start, bint gate, object lag_limit) except -1:
+        """Register at `start`; told in claims.pxd, "the gate"."""
+        cdef uint64_t head = load_acquire(&self.control.head)
+        cdef uint64_t oldest = head - self.mask - 1 if head > self.mask else 0
+        cdef uint64_t wanted, position, limit
+        if start == "newest":
+            wanted = head
+        elif start == "oldest":
+            wanted = boundary_from(&self.claims, oldest)
+        elif 0 <= start <= head:
+            wanted = start
+        else:
+            raise ValueError(f"start must be a position in 0..{head}, the head, got {start}")
+        position = wanted if wanted >= oldest else boundary_from(&self.claims, oldest)
+        store_release(&self.line.position, position)
+        if gate and not self.control.flags & OVERFLOW_OVERWRITE:
+            store_relaxed(&self.line.lag_limit, lag_limit or 0)
+            store_release_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
+            while True:
+                fence_full()                                # pairs with the fence in renew_limit
+                limit = highest_limit(&self.claims)
+                if limit <= position + self.mask + 1:
+                    break
+                position = boundary_from(&self.claims, limit - self.mask - 1)
+                store_release(&self.line.position, position)
+        self.cursor = self.next = position
+        if position != wanted and not isinstance(start, str):
+            raise ValueError(f"start must not be overwritten yet: the oldest message kept is at {position}, got {start}")
+        if position < head and not self.is_boundary(position):
+            raise ValueError(f"start must be the position of a message, and none starts at {start}")
+        return 0
+
+    cdef bint is_boundary(self, uint64_t position) noexcept nogil:
+        # The intent first: it is cleared after the stamp is written.
+        return is_intended(&self.claims, position) or load_acquire(
+            &(<SlotHeader *> (self.ring + (position & self.mask))).stamp
+        ) == stamp_of(position, self.key)
+
+    cdef BusStatus peek(self, Slot *slot) noexcept nogil:
+        cdef SlotHeader *header
+        cdef BusStatus status
+        while True:
+            header = <SlotHeader *> (self.ring + (self.cursor & self.mask))
+            if load_acquire(&header.stamp) != stamp_of(self.cursor, self.key):     # pairs with commit, abort, settle
+                status = self.look_again()
+                return self.resume() if status == BUS_LAPPED else status
+            if self.careful:
+                status = self.look_carefully(self.cursor, slot)
+                if status == BUS_LAPPED:
+                    return self.resume()
+                if status == BUS_CORRUPT and slot.header.size > self.max_payload:
+                    self.next = boundary_from(&self.claims, self.cursor + 1)
+                else:
+                    self.next = self.cursor + slot_length(slot.header.size)
+                if status == BUS_CORRUPT or slot.header.message != PADDING_ID:
+                    return status
+            else:
+                slot.position = self.cursor
+                slot.header = header
+                slot.payload = <uint8_t *> (header + 1)
+                self.next = self.cursor + slot_length(header.size)
+                if header.message != PADDING_ID:
+                    return BUS_OK
+            self.advance()
+
+    cdef void advance(self) noexcept nogil:
+        cdef uint64_t passed = self.cursor ^ self.next
+        self.cursor = self.next
+        store_release(&self.line.position, self.cursor)     # after the last read of the slot: gate() acquires it
+        if passed >> self.wake_shift:
+            self.wake_writers()
+
+    cdef void wake_writers(self) noexcept nogil:
+        fence_light_side()                                  # pairs with fence_heavy_side in pause
+        if load_relaxed_32(&self.control.parked) & WRITERS_PARKED:
+            wake(self.control)
+
+    cdef BusStatus look_again(self) noexcept nogil:
+        """Why no stamp fits at the cursor: nothing there yet, a claim in flight or of the dead, or a lap behind."""
+        cdef uint64_t head
+        cdef int64_t now
+        if self.closed:
+            return BUS_STOPPED
+        head = load_acquire(&self.control.head)
+        if head == self.cursor:
+            if self.woken_at != self.cursor:                # once an emptying, or two idle handles wake each other forever
+                self.woken_at = self.cursor
+                self.wake_writers()
+            return BUS_EMPTY
+        if self.copies and head - self.cursor > self.mask + 1:
+            return BUS_LAPPED
+        now = monotonic_ns()
+        if self.stalled_at != self.cursor or self.stalled_since == 0:
+            self.stalled_at = self.cursor
+            self.stalled_since = now
+        elif now - self.stalled_since > SETTLE_AFTER_NS:
+            settle(&self.claims, self.cursor, &self.line.sealing)
+            self.stalled_since = now
+        return BUS_EMPTY
+
+    cdef BusStatus resume(self) noexcept nogil:
+        """Go on half a ring behind the head, where writers will not be again at once."""
+        cdef uint64_t head = load_acquire(&self.control.head)
+        self.lost_from = self.cursor
+        self.cursor = self.next = boundary_from(&self.claims, head - (self.mask + 1) // 2)
+        self.line.gaps += 1
+        store_relaxed(&self.line.lost_bytes, self.line.lost_bytes + self.cursor - self.lost_from)
+        store_release(&self.line.position, self.cursor)
+        return BUS_LAPPED
+
+    cdef BusStatus look_carefully(self, uint64_t position, Slot *slot) noexcept nogil:
+        """The slot whose stamp was seen at `position`: copied if it may vanish meanwhile, checked if it can be."""
+        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
+        cdef uint32_t size = header.size
+        slot.position = position
+        slot.header = header
+        slot.payload = <uint8_t *> (header + 1)
+        if self.copies:
+            if size <= self.max_payload:
+                memcpy(self.copy, header, SLOT_HEADER_SIZE + size)
+            fence_acquire()                                 # pairs with fence_release in claim
+            if load_relaxed(&self.control.head) - position > self.mask + 1 or size > self.max_payload:
+                return BUS_LAPPED
+            slot.header = <SlotHeader *> self.copy
+            slot.payload = self.copy + SLOT_HEADER_SIZE
+        if self.control.flags & CHECKSUM and slot.header.message != PADDING_ID:
+            if size > self.max_payload or slot_checksum(slot.header) != slot.header.crc32c:
+                return BUS_CORRUPT
+        return BUS_OK
+
+    cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
+        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
+        cdef BusStatus status
+        if position % SLOT_HEADER_SIZE or load_acquire(&header.stamp) != stamp_of(position, self.key):
+            return BUS_EMPTY
+        status = self.look_carefully(position, slot)
+        return BUS_EMPTY if status == BUS_LAPPED or slot.header.message == PADDING_ID else status
+
+    cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil:
+        cdef Wait waiting
+        cdef SlotHeader *header
+        cdef BusStatus status
+        begin(&waiting, self.control, READERS_PARKED, timeout_ns)
+        while True:
+            if load_acquire_32(&self.interrupted):
+                store_release_32(&self.interrupted, 0)
+                return BUS_STOPPED
+            header = <SlotHeader *> (self.ring + (self.cursor & self.mask))
+            if load_acquire(&header.stamp) == stamp_of(self.cursor, self.key):
+                return BUS_OK
+            status = self.look_again()
+            if status != BUS_EMPTY:
+                return BUS_OK if status == BUS_LAPPED else status
+            waiting.longest_sleep = (
+                RECHECK_NS if load_acquire(&self.control.head) == self.cursor else STALL_RECHECK_NS
+            )
+            if not pause(&waiting):
+                return BUS_EMPTY
+
+
+cdef CircularReader new_reader(Bus bus, RingMapping mapping, const Claims *claims):
+    cdef CircularReader reader = CircularReader.__new__(CircularReader, FROM_A_BUS)
+    reader.bus = bus
+    reader.mapping = mapping
+    reader.claims = claims[0]
+    reader.control = claims.control
+    reader.line = &reader.own_line
+    reader.ring = claims.ring
+    reader.mask = claims.mask
+    reader.key = claims.control.key
+    reader.max_payload = bus.max_payload
+    reader.wake_shift = claims.control.section_shift + 3
+    return reader
+
+
+cdef CircularReader new_probe(Bus bus, RingMapping mapping, const Claims *claims):
+    cdef CircularReader reader = new_reader(bus, mapping, claims)
+    reader.allocate_copy()
+    reader.careful = reader.copies = True
+    return reader
+
+
+cdef CircularReader new_registered_reader(
+    Bus bus, RingMapping mapping, const Claims *claims, ReaderLine *line, object start, bint gate, object lag_limit
+):
+    cdef CircularReader reader = new_reader(bus, mapping, claims)
+    reader.line = line
+    reader.copies = not gate or lag_limit is not None or (claims.control.flags & OVERFLOW_OVERWRITE) != 0
+    reader.careful = reader.copies or (claims.control.flags & CHECKSUM) != 0
+    if reader.copies:
+        reader.allocate_copy()
+    reader.place(start, gate, lag_limit)
+    return reader

@@ -1,0 +1,29 @@
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport Bus, BusStatus, BusWriter
+from nanobus.bus.claims cimport Claims
+from nanobus.bus.control cimport ControlBlock, WriterLine
+from nanobus.core.layout cimport SlotHeader
+from nanobus.memory.ring cimport RingMapping
+
+
+cdef class CircularWriter(BusWriter):
+    cdef RingMapping mapping            # keeps every pointer below alive
+    cdef Claims claims
+    cdef ControlBlock *control
+    cdef WriterLine *line
+    cdef uint8_t *ring
+    cdef uint64_t mask
+    cdef uint64_t key
+    cdef uint32_t max_payload
+    cdef uint32_t section_shift
+    cdef bint finishes                  # timestamps or checksums are written at commit
+    cdef bint fence_after_commit
+
+    cdef BusStatus make_room(self, uint64_t end) noexcept nogil
+    cdef void finish(self, SlotHeader *header) noexcept nogil
+
+
+cdef CircularWriter new_writer(
+    Bus bus, RingMapping mapping, const Claims *claims, WriterLine *line, bint fence_after_commit
+)

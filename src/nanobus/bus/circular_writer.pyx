@@ -1,0 +1,158 @@
+"""The writing end of a ring: the claim protocol of claims.pxd, line by line."""
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport (
+    BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, BusWriter, Slot
+)
+from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, release_writer_line, renew_limit
+from nanobus.bus.control cimport (
+    BOUNDARY_COUNT, CHECKSUM, TIMESTAMPS, WRITERS_PARKED, ControlBlock, WriterLine
+)
+from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause, wake
+from nanobus.core.atomics cimport (
+    fence_full, fence_light_side, fence_release, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
+    store_relaxed, store_release, store_release_32, swap_if_equal
+)
+from nanobus.core.clock cimport monotonic_ns, unix_ns
+from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, slot_length, stamp_of
+from nanobus.memory.ring cimport RingMapping
+
+
+@cython.final
+@cython.no_gc_clear         # __dealloc__ needs the mapping
+cdef class CircularWriter(BusWriter):
+    """A writer of a CircularBus."""
+
+    def __dealloc__(self):
+        cdef Slot slot
+        if self.line == NULL:
+            return
+        if load_relaxed(&self.line.intent_length):          # dropped with a claim outstanding
+            slot.position = load_relaxed(&self.line.intent_position)
+            slot.header = <SlotHeader *> (self.ring + (slot.position & self.mask))
+            self.abort(&slot)
+        release_writer_line(&self.claims, self.line)
+
+    cdef void close_line(self):
+        store_release(&self.line.limit, 0)                  # the next claim comes to make_room, and is stopped there
+        if load_relaxed(&self.line.intent_length) == 0:     # else the claim still has to end: __dealloc__ frees the line
+            release_writer_line(&self.claims, self.line)
+            self.line = NULL
+
+    cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
+        cdef ControlBlock *control = self.control
+        cdef WriterLine *line = self.line
+        cdef uint64_t length = slot_length(size)
+        cdef uint64_t position, end = 0
+        cdef BusStatus status
+        if size > self.max_payload:
+            return BUS_TOO_LARGE
+        if line == NULL:
+            return BUS_STOPPED
+        if load_relaxed(&line.intent_length):
+            return BUS_CLAIMED
+        position = load_acquire(&control.head)
+        while True:
+            end = position + length
+            if end > load_relaxed(&line.limit):
+                status = self.make_room(end)
+                if status != BUS_OK:
+                    return status
+            store_release(&line.intent_position, position)
+            store_release(&line.intent_length, length)
+            if swap_if_equal(&control.head, &position, end):
+                break
+            store_release(&line.intent_length, 0)
+        fence_release()                                     # pairs with fence_acquire in look_carefully
+        if (position ^ end) >> self.section_shift:
+            store_release(&control.boundaries[(end >> self.section_shift) & (BOUNDARY_COUNT - 1)], end)
+        slot.position = position
+        slot.header = <SlotHeader *> (self.ring + (position & self.mask))
+        slot.payload = <uint8_t *> (slot.header + 1)
+        slot.header.size = size
+        slot.header.timestamp = 0
+        slot.header.crc32c = 0
+        slot.header.cause = 0
+        return BUS_OK
+
+    cdef void commit(self, Slot *slot) noexcept nogil:
+        cdef WriterLine *line = self.line
+        store_relaxed(&line.committed, line.committed + 1)
+        store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
+        if self.finishes:
+            self.finish(slot.header)
+        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
+        if self.fence_after_commit:
+            fence_full()
+        fence_light_side()                                  # pairs with fence_heavy_side in pause
+        if load_relaxed_32(&self.control.parked):
+            wake(self.control)
+
+    cdef void abort(self, Slot *slot) noexcept nogil:
+        cdef WriterLine *line = self.line
+        store_relaxed(&line.aborted, line.aborted + 1)
+        slot.header.source = 0
+        slot.header.message = PADDING_ID
+        slot.header.cause = 0
+        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_release(&line.intent_length, 0)
+        fence_full()
+        if load_relaxed_32(&self.control.parked):
+            wake(self.control)
+
+    cdef void finish(self, SlotHeader *header) noexcept nogil:
+        if self.control.flags & TIMESTAMPS:
+            header.timestamp = unix_ns()
+        if self.control.flags & CHECKSUM:
+            header.crc32c = slot_checksum(header)
+
+    cdef BusStatus make_room(self, uint64_t end) noexcept nogil:
+        """Whether a claim up to `end` may go ahead, looking again how far readers and other claims are."""
+        if self.closed:
+            return BUS_STOPPED
+        if renew_limit(&self.claims, self.line) >= end:
+            return BUS_OK
+        store_relaxed(&self.line.full, self.line.full + 1)
+        return BUS_FULL
+
+    cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
+        cdef Wait waiting
+        cdef int64_t reap_at = monotonic_ns() + REAP_AFTER_NS
+        if size > self.max_payload:
+            return BUS_TOO_LARGE
+        if self.line == NULL:
+            return BUS_STOPPED
+        begin(&waiting, self.control, WRITERS_PARKED, timeout_ns)
+        waiting.longest_sleep = STALL_RECHECK_NS            # readers wake writers by the eighth of a ring only
+        while True:
+            if load_acquire_32(&self.interrupted):
+                store_release_32(&self.interrupted, 0)
+                return BUS_STOPPED
+            if renew_limit(&self.claims, self.line) >= load_acquire(&self.control.head) + slot_length(size):
+                return BUS_OK
+            if monotonic_ns() > reap_at:
+                reap(&self.claims, &self.line.sealing)
+                reap_at = monotonic_ns() + REAP_AFTER_NS
+            if not pause(&waiting):
+                return BUS_FULL
+
+
+cdef CircularWriter new_writer(
+    Bus bus, RingMapping mapping, const Claims *claims, WriterLine *line, bint fence_after_commit
+):
+    cdef CircularWriter writer = CircularWriter.__new__(CircularWriter, FROM_A_BUS)
+    writer.bus = bus
+    writer.mapping = mapping
+    writer.claims = claims[0]
+    writer.control = claims.control
+    writer.line = line
+    writer.ring = claims.ring
+    writer.mask = claims.mask
+    writer.key = claims.control.key
+    writer.max_payload = bus.max_payload
+    writer.section_shift = claims.control.section_shift
+    writer.finishes = (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
+    writer.fence_after_commit = fence_after_commit
+    return writer

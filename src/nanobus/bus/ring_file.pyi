@@ -1,0 +1,1 @@
+# Everything here is for Cython: see ring_file.pxd.
