@@ -1,5 +1,3 @@
-from libc.stdint cimport uint8_t
-
 from nanobus.memory.mapping cimport Mapping
 
 
