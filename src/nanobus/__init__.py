@@ -33,7 +33,17 @@ from nanobus.errors import (
     StopTimeoutError,
     TooManyHandlesError,
 )
+from nanobus.field_types import Array, boolean, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from nanobus.handlers import Handler, every, on
 from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
+from nanobus.records.record import Record
 from nanobus.routing import Worker
+
+__all__ = [
+    "Array", "BusClosedError", "BusFormatError", "BusFullError", "CircularBus", "CorruptMessageError", "DecodeError",
+    "EncodeError", "Envelope", "Gap", "HandleInUseError", "Handler", "HandlerError", "JoinHandles", "MappingError",
+    "MessageError", "MessageTooLargeError", "Messenger", "NanobusError", "NotRunningError", "Record",
+    "RecordReleasedError", "RoutingError", "RoutingWarning", "Sender", "StopTimeoutError", "TooManyHandlesError",
+    "Worker", "boolean", "every", "f32", "f64", "i16", "i32", "i64", "i8", "message", "on", "u16", "u32", "u64", "u8",
+]

@@ -21,7 +21,7 @@ def run(native, bus, writers, readers, count, abort_every=0):
         return [one.result(120) for one in written], [one.result(120) for one in read]
 
 
-@pytest.mark.parametrize(("wait", "capacity"), itertools.product(["block", "yield"], [4096, 16384]))
+@pytest.mark.parametrize(("wait", "capacity"), [*itertools.product(["block", "yield"], [4096, 16384])])
 def test_eight_writers_and_four_readers_on_a_tiny_ring_with_aborts(native, wait, capacity):
     bus = CircularBus(capacity, wait=wait)
     written, read = run(native, bus, 8, 4, 5_000, abort_every=7)

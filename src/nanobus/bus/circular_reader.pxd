@@ -22,11 +22,14 @@ cdef class CircularReader(BusReader):
     cdef uint32_t max_payload
     cdef uint32_t wake_shift            # a reader wakes parked writers when it passes a multiple of 1 << wake_shift
     cdef bint careful                   # slots are copied or checked before they are handed out
+    cdef uint64_t protected_from        # writers that looked before this reader came may write up to here + capacity
+    cdef bint arriving                  # the cursor is before `protected_from`
     cdef bint copies                    # writers may overtake: copy the slot, then see that it was still there
     cdef uint8_t *copy                  # 32-byte aligned, header + max_payload
 
     cdef int allocate_copy(self) except -1
     cdef int place(self, object start, bint gate, object lag_limit) except -1
+    cdef void arrive(self) noexcept nogil
     cdef bint is_boundary(self, uint64_t position) noexcept nogil
     cdef void wake_writers(self) noexcept nogil
     cdef BusStatus look_again(self) noexcept nogil

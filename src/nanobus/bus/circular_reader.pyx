@@ -57,7 +57,7 @@ cdef class CircularReader(BusReader):
         """Register at `start`; told in claims.pxd, "the gate"."""
         cdef uint64_t head = load_acquire(&self.control.head)
         cdef uint64_t oldest = head - self.mask - 1 if head > self.mask else 0
-        cdef uint64_t wanted, position, limit
+        cdef uint64_t wanted, limit
         if start == "newest":
             wanted = head
         elif start == "oldest":
@@ -66,24 +66,27 @@ cdef class CircularReader(BusReader):
             wanted = start
         else:
             raise ValueError(f"start must be a position in 0..{head}, the head, got {start}")
-        position = wanted if wanted >= oldest else boundary_from(&self.claims, oldest)
-        store_release(&self.line.position, position)
+        if wanted < oldest:
+            raise ValueError(f"start must not be overwritten yet: the oldest message is past {oldest}, got {start}")
+        self.cursor = self.next = wanted
+        store_release(&self.line.position, wanted)
         if gate and not self.control.flags & OVERFLOW_OVERWRITE:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
             store_release_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
-            while True:
-                fence_full()                                # pairs with the fence in renew_limit
-                limit = highest_limit(&self.claims)
-                if limit <= position + self.mask + 1:
-                    break
-                position = boundary_from(&self.claims, limit - self.mask - 1)
-                store_release(&self.line.position, position)
-        self.cursor = self.next = position
-        if position != wanted and not isinstance(start, str):
-            raise ValueError(f"start must not be overwritten yet: the oldest message kept is at {position}, got {start}")
-        if position < head and not self.is_boundary(position):
+            fence_full()                                    # pairs with the fence in renew_limit
+            limit = highest_limit(&self.claims)
+            if limit > wanted + self.mask + 1 and not self.copies:
+                self.protected_from = limit - self.mask - 1
+                self.arriving = self.careful = self.copies = True
+                self.allocate_copy()
+        if wanted < head and not self.is_boundary(wanted):
             raise ValueError(f"start must be the position of a message, and none starts at {start}")
         return 0
+
+    cdef void arrive(self) noexcept nogil:
+        """From here on every writer knows of this reader: no more copies."""
+        self.arriving = self.copies = False
+        self.careful = (self.control.flags & CHECKSUM) != 0
 
     cdef bint is_boundary(self, uint64_t position) noexcept nogil:
         # The intent first: it is cleared after the stamp is written.
@@ -99,6 +102,8 @@ cdef class CircularReader(BusReader):
             if load_acquire(&header.stamp) != stamp_of(self.cursor, self.key):     # pairs with commit, abort, settle
                 status = self.look_again()
                 return self.resume() if status == BUS_LAPPED else status
+            if self.arriving and self.cursor >= self.protected_from:
+                self.arrive()
             if self.careful:
                 status = self.look_carefully(self.cursor, slot)
                 if status == BUS_LAPPED:

@@ -28,12 +28,12 @@ a claim would pass it. Looking races with whoever registers as a reader, or as a
 sides publish, fence and look again:
 
     writer   limit = scan() + capacity; L.limit = limit; full fence; if scan() + capacity < limit, lower it
-    other    its line shows P; full fence; if any L.limit > P + capacity (reader), or the dead intent is gone (sealer),
-             P may be overwritten already: take a later P, or give up
+    reader   its line shows P; full fence; up to the highest L.limit - capacity it reads as an observer does, copying
+             and then looking whether it was overtaken; from there on every writer has to look again, and sees it
+    sealer   its line shows P; full fence; if the dead intent is gone, give up
 
 If the writer's second scan misses P, its fence came first, and the other side's look sees the limit (or that the dead
-line was settled, which the writer's first scan had seen). A reader that gives up an old P moves on to a boundary that
-every published limit still protects.
+line was settled, which the writer's first scan had seen). A limit published after that look was computed with P.
 
 Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFTER_NS for a slot at `position` < head:
 

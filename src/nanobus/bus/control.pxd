@@ -15,6 +15,7 @@ from libc.stdint cimport uint32_t, uint64_t
 cdef enum:
     CONTROL_VERSION = 1
     BYTE_ORDER_MARK = 0x01020304
+    IDENTITY_SIZE = 128
     BOUNDARY_COUNT = 64
     LINE_SIZE = 128
     MAX_LINES = 1024                    # of writers, and of readers
@@ -71,6 +72,8 @@ cdef struct ControlBlock:
     uint32_t reader_lines
     uint32_t section_shift              # log2(capacity / BOUNDARY_COUNT)
     uint64_t identity_padding[8]
+    uint32_t identity_unused
+    uint32_t identity_crc32c            # of the 124 bytes before
 
     uint64_t head
     uint64_t head_padding[15]

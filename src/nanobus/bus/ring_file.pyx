@@ -3,12 +3,13 @@ import os
 import secrets
 import stat
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from nanobus.bus.control cimport (
-    BOUNDARY_COUNT, BYTE_ORDER_MARK, CONTROL_VERSION, MAX_LINES, ControlBlock, ReaderLine, WriterLine
+    BOUNDARY_COUNT, BYTE_ORDER_MARK, CONTROL_VERSION, IDENTITY_SIZE, MAX_LINES, ControlBlock, ReaderLine, WriterLine
 )
+from nanobus.core.crc32c cimport crc32c
 from nanobus.memory.platform cimport round_to_pages
 from nanobus.memory.ring cimport RingMapping
 
@@ -35,7 +36,12 @@ cdef int write_control(RingMapping mapping, uint32_t flags, uint32_t writers, ui
     control.writer_lines = writers
     control.reader_lines = readers
     control.section_shift = (mapping.capacity // BOUNDARY_COUNT).bit_length() - 1
+    control.identity_crc32c = identity_checksum(control)
     return 0
+
+
+cdef uint32_t identity_checksum(const ControlBlock *control):
+    return crc32c(0, <const uint8_t *> control, IDENTITY_SIZE - sizeof(uint32_t))
 
 
 cdef RingMapping attach(str path, object capacity):
@@ -62,7 +68,7 @@ cdef RingMapping attach(str path, object capacity):
     if control.version != CONTROL_VERSION:
         raise BusFormatError(f"{path!r} is a ring of version {control.version}, this is version {CONTROL_VERSION}")
     if (
-        control.key == 0 or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
+        control.identity_crc32c != identity_checksum(&control) or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
         or control.control_size != control_size_for(control.writer_lines, control.reader_lines)
         or control.section_shift != (control.capacity // BOUNDARY_COUNT).bit_length() - 1
         or control.writers_used > control.writer_lines or control.readers_used > control.reader_lines
