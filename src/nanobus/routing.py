@@ -129,12 +129,13 @@ def check(workers: Sequence[Worker]) -> None:
 
 
 def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) -> None:
-    routed = [source for worker in workers for source, _ in worker.routes if isinstance(source, type)]
+    routed = [source for worker in workers for source, _ in worker.routes]
     owners: dict[int, type] = {}
-    for handler in dict.fromkeys([*places, *routed]):
-        owner = owners.setdefault(source_id(handler), handler)
-        if owner is not handler:
-            raise RoutingError(f"{owner.__qualname__} and {handler.__qualname__} have one source id: {source_id(handler)}")
+    for source in dict.fromkeys([*places, *routed]):
+        number = source_id(source)
+        owner = owners.setdefault(number, source) if isinstance(source, type) else source
+        if owner is not source:
+            raise RoutingError(f"{owner.__qualname__} and {source.__qualname__} have one source id: {number}")
 
 
 def check_messages(workers: Sequence[Worker]) -> None:
@@ -158,8 +159,12 @@ def codec_in_table(message: Any) -> Codec:
 
 def check_routes(worker: Worker, places: Mapping[type[Handler], Worker]) -> None:
     reached: set[tuple[type[Handler], type]] = set()
+    seen: set[tuple[int, type]] = set()
     for (source, message), receivers in worker.routes.items():
         route = f"the route ({getattr(source, '__qualname__', source)}, {message.__qualname__}) of worker {worker.name!r}"
+        if (source_id(source), message) in seen:
+            raise RoutingError(f"{route} is there twice: as a class and as the id {source_id(source)}")
+        seen.add((source_id(source), message))
         for receiver in receivers:
             check_handler(receiver, f"a receiver in {route}")
             if receiver not in worker.handlers:

@@ -1,0 +1,113 @@
+"""Processes that die with a claim or a reader open: the others go on."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from nanobus import BusFullError, CircularBus
+
+
+def run_until_killed(code, path):
+    """Run `code` in a process of its own until it prints a line, then SIGKILL it."""
+    prologue = f"from nanobus import *\nbus = CircularBus(path={str(path)!r})\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", prologue + textwrap.dedent(code) + "\nprint('now', flush=True)\nimport time; time.sleep(60)"],
+        stdout=subprocess.PIPE, text=True,
+    )
+    assert process.stdout.readline() == "now\n"
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(20) == -signal.SIGKILL
+    process.stdout.close()
+
+
+OPEN_CLAIM = """
+    @message(id=1)
+    class Point(Record):
+        x: f64
+        y: f64
+    claim = bus.sender(5).claim(Point)
+    point = claim.__enter__()
+    point.x = 1.0
+"""
+
+
+@pytest.mark.parametrize("overflow", ["block", "error", "overwrite"])
+def test_claim_of_a_killed_process_is_sealed_and_readers_go_on(tmp_path, overflow):
+    bus = CircularBus(65536, tmp_path / "ring", overflow=overflow)
+    reader = bus.reader()
+    bus.write(1, 1, b"before")
+    run_until_killed(OPEN_CLAIM, tmp_path / "ring")
+    bus.write(1, 1, b"after")
+    assert reader.read(0).payload == b"before"
+    started = time.monotonic()
+    assert reader.read(20).payload == b"after"
+    assert time.monotonic() - started < 5
+    statistics = bus.statistics()
+    assert (statistics.sealed, statistics.dead_writers) == (1, 1)
+
+
+def test_writers_that_lapped_to_a_dead_claim_seal_it_without_any_reader(tmp_path):
+    bus = CircularBus(4096, tmp_path / "ring")
+    run_until_killed(OPEN_CLAIM, tmp_path / "ring")
+    for _ in range(100):
+        bus.write(1, 1, bytes(480), timeout=20)
+    assert bus.statistics().sealed == 1
+
+
+def test_observer_alone_seals_a_dead_claim(tmp_path):
+    bus = CircularBus(4096, tmp_path / "ring")
+    observer = bus.reader(gate=False)
+    run_until_killed(OPEN_CLAIM, tmp_path / "ring")
+    assert observer.read(0.5) is None
+    assert observer.position == bus.head
+    assert bus.statistics().sealed == 1
+
+
+def test_several_dead_claims_are_sealed_one_after_the_other(tmp_path):
+    bus = CircularBus(65536, tmp_path / "ring")
+    reader = bus.reader()
+    for number in range(5):
+        run_until_killed(OPEN_CLAIM, tmp_path / "ring")
+        bus.write(1, 1, b"%d" % number)
+    assert [reader.read(20).payload for _ in range(5)] == [b"%d" % number for number in range(5)]
+    assert bus.statistics().sealed == 5
+
+
+def test_reader_of_a_killed_process_stops_gating(tmp_path):
+    bus = CircularBus(4096, tmp_path / "ring")
+    run_until_killed("reader = bus.reader()", tmp_path / "ring")
+    with pytest.raises(BusFullError):
+        for _ in range(9):
+            bus.write(1, 1, bytes(480), timeout=0)
+    bus.write(1, 1, bytes(480), timeout=20)
+    assert bus.statistics().dead_readers == 1
+    assert bus.statistics().readers == ()
+
+
+def test_lines_of_the_dead_are_given_to_the_living(tmp_path):
+    bus = CircularBus(4096, tmp_path / "ring", readers=1, writers=2)
+    run_until_killed("handles = bus.reader()", tmp_path / "ring")
+    bus.reader()
+    bus.writer()
+
+
+def test_claim_in_a_living_process_is_waited_for(tmp_path):
+    path = tmp_path / "ring"
+    bus = CircularBus(65536, path)
+    reader = bus.reader()
+    code = "import sys; from nanobus import *\nbus = CircularBus(path=sys.argv[1])" + textwrap.dedent(OPEN_CLAIM) + (
+        "\nprint('now', flush=True)\nsys.stdin.readline()\nclaim.__exit__(None, None, None)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "now\n"
+    bus.write(1, 1, b"later")
+    assert reader.read(0.2) is None
+    process.communicate("\n", timeout=20)
+    assert [reader.read(20).source for _ in range(2)] == [5, 1]
+    assert bus.statistics().sealed == 0
