@@ -1,0 +1,138 @@
+"""How a bus lends records to handlers, takes them back, and lets them be written in place."""
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyObject_GetBuffer
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memcpy
+
+from nanobus.bus.codec cimport Codec, EncodedMessage
+from nanobus.records.views cimport (
+    BLANK, BORROWED, CLAIMED, FROZEN, MUTABLE, RELEASED, RecordBytes, RecordLayout, RecordType, blank, check_size,
+    copied_bytes, detach, forget, layout_of, own,
+)
+
+from nanobus.errors import EncodeError, RecordReleasedError
+
+cdef extern from "Python.h":
+    ctypedef struct HeldBuffer "Py_buffer":     # Cython's own declaration counts the references to `obj`
+        PyObject *obj
+    Py_ssize_t Py_REFCNT(PyObject *item)
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class RecordCodec(Codec):
+    """The codec of one record class: its payload is the record's bytes.
+
+    Parameters
+    ----------
+    record_type : type
+        A subclass of Record.
+    message_id : int
+        0 to 0xFEFF.
+
+    Notes
+    -----
+    Safe to use from any thread. The private one that a worker holds is for that worker's thread only: it lends one view
+    again and again, as long as no handler keeps it.
+    """
+    cdef RecordType record_type     # own, as `Codec.__init__` may be called again
+    cdef RecordLayout layout
+    cdef bint is_private
+    cdef RecordBytes view           # of a private codec; BLANK unless lent
+    cdef bint lent
+
+    def __cinit__(self, record_type, message_id):
+        self.layout = layout_of(record_type)
+        self.record_type = record_type
+        self.fixed_size = self.layout.size
+
+    def __init__(self, record_type, message_id):
+        Codec.__init__(self, self.record_type, message_id, "record", self.layout.fingerprint)
+
+    def decode_payload(self, bytes payload not None):
+        """Decode `payload` to a read-only record that owns its bytes."""
+        check_size(self.layout, len(payload))
+        cdef RecordBytes record = blank(self.record_type)
+        own(record, self.layout, <const uint8_t *> <const char *> payload, FROZEN)
+        return record
+
+    cdef Codec private(self):
+        cdef RecordCodec codec = RecordCodec(self.record_type, self.message_id)
+        codec.is_private = True
+        return codec
+
+    cdef object decode(self, const uint8_t *payload, uint32_t size):
+        cdef RecordBytes record
+        if size != self.fixed_size:
+            check_size(self.layout, size)
+        if self.is_private and not self.lent:
+            if self.view is None:
+                self.view = blank(self.record_type)
+                self.view.layout = self.layout
+            self.lent = True
+            record = self.view
+        else:                       # shared by threads, or the view is out: a handler within a handler
+            record = blank(self.record_type)
+            record.layout = self.layout
+        record.address = <uint8_t *> payload
+        record.ownership = BORROWED
+        return record
+
+    cdef int settle(self, object message) except -1:
+        cdef RecordBytes record = None
+        if <PyObject *> message == <PyObject *> self.view:
+            self.lent = False
+            # Two references, this codec's and the caller's: nobody else can have or get one, as there are no weak
+            # references and the view is untracked by the collector. That holds without a GIL too: a count can only
+            # rise through a reference that is counted already, and other threads have none.
+            if Py_REFCNT(<PyObject *> message) == 2 and type(message) is self.record_type:
+                forget(self.view, BLANK)
+                return 0
+            record = self.view
+            self.view = None
+        elif isinstance(message, RecordBytes):
+            record = <RecordBytes> message
+        if record is not None:
+            with cython.critical_section(record):
+                detach(record)
+        return 0
+
+    cdef int encode(self, object message, EncodedMessage *encoded) except -1:
+        cdef RecordBytes record
+        (<HeldBuffer *> &encoded.buffer).obj = NULL
+        if type(message) is not self.record_type:
+            raise EncodeError(f"{self!r} encodes this very class, got {message!r}")
+        record = <RecordBytes> message
+        if record.layout is not self.layout and record.address != NULL:     # its `__class__` was assigned to
+            raise EncodeError(f"{self!r} encodes this very class, got a {record.layout.title}")
+        if record.ownership == MUTABLE or record.ownership == FROZEN or (
+            record.ownership == BORROWED and record is self.view
+        ):
+            encoded.payload = record.address
+            encoded.size = self.layout.size
+            return 0
+        # A view whose claim or loan may end, on another thread, before the bytes are on the bus: encode a copy.
+        try:
+            copy = copied_bytes(record)
+        except RecordReleasedError as error:
+            raise EncodeError(f"{self.layout.title} cannot be sent: {error}") from error
+        PyObject_GetBuffer(copy, &encoded.buffer, PyBUF_SIMPLE)
+        encoded.payload = <const uint8_t *> encoded.buffer.buf
+        encoded.size = encoded.buffer.len
+        return 0
+
+    cdef object open_in_place(self, uint8_t *payload):
+        cdef RecordBytes record = blank(self.record_type)
+        memcpy(payload, self.layout.template, self.layout.size)
+        record.layout = self.layout
+        record.address = payload
+        record.ownership = CLAIMED
+        return record
+
+    cdef int close_in_place(self, object message) except -1:
+        cdef RecordBytes record = <RecordBytes?> message
+        with cython.critical_section(record):
+            if record.ownership == CLAIMED:
+                forget(record, RELEASED)
+        return 0
