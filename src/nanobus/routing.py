@@ -133,8 +133,7 @@ def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) ->
     owners: dict[int, type] = {}
     for source in dict.fromkeys([*places, *routed]):
         number = source_id(source)
-        owner = owners.setdefault(number, source) if isinstance(source, type) else source
-        if owner is not source:
+        if isinstance(source, type) and (owner := owners.setdefault(number, source)) is not source:
             raise RoutingError(f"{owner.__qualname__} and {source.__qualname__} have one source id: {number}")
 
 

@@ -12,7 +12,7 @@ from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import Timer, WorkerLoop, bind
 from nanobus.errors import BusFullError, HandlerError
 from nanobus.handlers import Handler
-from nanobus.routing import Worker, freeze
+from nanobus.routing import Worker, freeze, source_id
 
 logger = logging.getLogger("nanobus")
 
@@ -57,7 +57,7 @@ class RunningWorker:
     def _run(self) -> None:
         try:
             if self._make_handlers() and self._start_handlers():
-                self._loop.run()  # type: ignore[union-attr]  made with the handlers
+                self._loop.run()  # type: ignore[union-attr]  # made with the handlers
         except BaseException as error:
             self._crew.fail(self._describe(None, None, None, error))
         finally:
@@ -88,9 +88,9 @@ class RunningWorker:
         for index, handler_class in enumerate(self.worker.handlers):
             try:
                 handler = handler_class.__new__(handler_class)
-                bind(handler, handler_class.source_id, self._outlet)
+                bind(handler, source_id(handler_class), self._outlet)
                 self._handlers.append(handler)
-                handler.__init__(self._config)  # type: ignore[misc]  bound before it runs, so that it may send
+                handler.__init__(self._config)  # type: ignore[misc]  # bound first: it may send
             except BaseException as error:
                 self._crew.fail(self._describe(index, None, None, error))
                 self._crew.built.abort()
@@ -108,7 +108,7 @@ class RunningWorker:
 
     def _make_loop(self) -> WorkerLoop:
         timers = [
-            Timer(getattr(handler, name), int(seconds * 1e9), index, handler.source_id, number)
+            Timer(getattr(handler, name), int(seconds * 1e9), index, source_id(type(handler)), number)
             for index, handler in enumerate(self._handlers)
             for number, (seconds, name) in enumerate(handler.timers)
         ]
@@ -144,7 +144,7 @@ class RunningWorker:
         self._flush()
         self._writer.close()
         for handler in self._handlers:
-            bind(handler, handler.source_id, None)
+            bind(handler, source_id(type(handler)), None)
 
     def _flush(self) -> None:
         if self._loop is None:
