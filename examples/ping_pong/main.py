@@ -1,9 +1,11 @@
 """Ping pong: A and B share a worker and talk to each other; C, in a worker of its own, listens.
 
-                 Ping
-       worker  A -----> B
-      "table"    <-----
-                 Pong          both also to C, worker "stand"
+    worker "table"        worker "stand"
+
+         Ping
+      A ------> B ------+
+        <------         +--> C
+         Pong  ---------+
 
     python examples/ping_pong/main.py
 """

@@ -1,9 +1,10 @@
 """Telemetry: watch this machine, find what is unusual, show it live, and sum it up in tables and a chart.
 
-    worker "sensing"       worker "analysis"                      worker "screen"
-      Sampler -- Sample --> Smoother -- Smoothed --> Recorder, ... Screen
-                            Detector -- Alert -----> Recorder, ... Screen
-                            Recorder
+    worker "sensing"      worker "analysis"                   worker "screen"
+
+      Sampler --+ Sample --> Smoother --+ Smoothed ----------> LiveScreen,
+                + Sample --> Detector --+ Alert -------------> or TextScreen
+                + Sample --> Recorder <-+                      where nobody looks
 
     python examples/telemetry/main.py --seconds 20 --chart telemetry.png
 
@@ -62,9 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> Outcome:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="watch this machine through a message bus")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to watch (default 10)")
-    parser.add_argument("--interval", type=float, default=0.2, help="seconds between samples (default 0.2)")
+    parser.add_argument("--interval", type=positive, default=0.2, help="seconds between samples (default 0.2)")
     parser.add_argument("--chart", type=Path, default=Path("telemetry.png"), help="where to draw it (telemetry.png)")
     return parser.parse_args(arguments)
+
+
+def positive(text: str) -> float:
+    number = float(text)
+    if not number >= 0.001:
+        raise argparse.ArgumentTypeError(f"must be at least 0.001, got {text}")
+    return number
 
 
 def build(history: History, screen: type[LiveScreen] | type[TextScreen]) -> Messenger:

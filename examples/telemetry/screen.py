@@ -69,7 +69,8 @@ class LiveScreen(Screen, id=6):
     def draw(self) -> None:
         columns, rows = shutil.get_terminal_size()
         lines = [f"{BOLD}nanobus telemetry{RESET}  {self.seconds:5.1f} s   {DIM}Ctrl-C ends it{RESET}", ""]
-        lines += [self.line(metric, columns) for metric in self.averages]
+        metrics = list(self.averages)[-max(rows - ALERTS_SHOWN - 5, 1):]        # of many CPUs the last ones
+        lines += [self.line(metric, columns) for metric in metrics]
         lines += ["", f"{DIM}last alerts{RESET}"]
         lines += [f"{RED}{text[:columns - 1]}{RESET}" for text in self.alerts[-ALERTS_SHOWN:]]
         lines += [""] * (ALERTS_SHOWN - len(self.alerts))

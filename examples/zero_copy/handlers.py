@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import pi, sin, sqrt
 
-from nanobus import Handler, on
+from nanobus import Handler, every, on
 
 from messages import SAMPLES, Block
 
@@ -26,15 +26,22 @@ def tone(volume: float) -> tuple[float, ...]:
 
 
 class Microphone(Handler, id=1):
-    def on_start(self) -> None:
-        for number in range(self.config.blocks):
-            volume = 1 / (1 + abs(number - self.config.loudest_number))
-            with self.claim(Block) as block:        # a slot of the bus: sent at the end of the block, there is no copy
-                block.number = number
-                block.last = number == self.config.blocks - 1
-                block.rate = RATE
-                block.microphone = b"left"
-                block.samples = tone(volume)
+    def __init__(self, config: Recording) -> None:
+        super().__init__(config)
+        self.number = 0
+
+    @every(0.001)
+    def record(self) -> None:
+        if self.number == self.config.blocks:
+            return
+        samples = tone(volume=1 / (1 + abs(self.number - self.config.loudest_number)))
+        with self.claim(Block) as block:            # a slot on the bus: filled in here, sent when the `with` ends
+            block.number = self.number
+            block.last = self.number == self.config.blocks - 1
+            block.rate = RATE
+            block.microphone = b"left"
+            block.samples = samples
+        self.number += 1
 
 
 class Meter(Handler, id=2):

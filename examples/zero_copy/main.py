@@ -18,7 +18,7 @@ TIMEOUT = 60
 def main() -> Recording:
     recording = Recording(blocks=100, loudest_number=63)
     messenger = Messenger(
-        CircularBus(1 << 14),                       # room for a dozen: the kept one is overwritten many times
+        CircularBus(1 << 14),                       # room for 15 blocks: the slot of the kept one is used again
         workers=[
             Worker("studio", [Microphone]),
             Worker("desk", [Meter], routes={(Microphone, Block): [Meter]}),

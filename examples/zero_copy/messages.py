@@ -1,4 +1,4 @@
-"""The message: a C struct of 1064 bytes. It is never encoded nor decoded; its fields are read where it lies."""
+"""The message: a C struct of 1056 bytes. It is never encoded nor decoded; its fields are read where it lies."""
 
 from typing import Annotated
 
