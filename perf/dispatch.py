@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import msgspec
+import native
 import pyperf
 
-import native
 from nanobus import CircularBus, Handler, Record, Worker, f64, message, on, u64
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop, bind

@@ -2,9 +2,9 @@
 
 import time
 
+import native
 import pyperf
 
-import native
 from nanobus import CircularBus
 
 

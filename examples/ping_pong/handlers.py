@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from nanobus import Handler, on
-
 from messages import Ping, Pong
+from nanobus import Handler, on
 
 
 @dataclass

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nanobus import Handler, on
-
 from messages import Order, Quote
+from nanobus import Handler, on
 
 SPREAD = 0.5
 LOT = 10

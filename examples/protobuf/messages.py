@@ -4,9 +4,8 @@
     protoc --python_out=. --pyi_out=. market.proto
 """
 
-from nanobus import message
-
 from market_pb2 import Order, Quote
+from nanobus import message
 
 message(Quote, id=1)
 message(Order, id=2)

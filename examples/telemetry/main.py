@@ -19,13 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanobus import CircularBus, JoinHandles, Messenger, Worker
-
 import chart
 from detector import Detector
 from handlers import Recorder, Sampler, Smoother
 from history import History
 from messages import Alert, Finish, Finished, Sample, Smoothed
+from nanobus import CircularBus, JoinHandles, Messenger, Worker
 from screen import LiveScreen, TextScreen
 from summary import summary
 

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from nanobus import JoinHandles, Messenger
-
 from history import History
 from messages import Finished
 from metrics import text_of
+from nanobus import JoinHandles, Messenger
 
 
 def summary(history: History, messenger: Messenger, handles: JoinHandles) -> str:

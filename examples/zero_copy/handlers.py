@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from math import pi, sin, sqrt
 
-from nanobus import Handler, every, on
-
 from messages import SAMPLES, Block
+from nanobus import Handler, every, on
 
 RATE = 8000.0           # samples a second
 TONE = 500.0            # Hz

@@ -160,7 +160,8 @@ def check_routes(worker: Worker, places: Mapping[type[Handler], Worker]) -> None
     reached: set[tuple[type[Handler], type]] = set()
     seen: set[tuple[int, type]] = set()
     for (source, message), receivers in worker.routes.items():
-        route = f"the route ({getattr(source, '__qualname__', source)}, {message.__qualname__}) of worker {worker.name!r}"
+        name = getattr(source, "__qualname__", source)
+        route = f"the route ({name}, {message.__qualname__}) of worker {worker.name!r}"
         if (source_id(source), message) in seen:
             raise RoutingError(f"{route} is there twice: as a class and as the id {source_id(source)}")
         seen.add((source_id(source), message))

@@ -153,7 +153,7 @@ class RunningWorker:
             pass                                    # other workers still read, and make room
         held = self._loop.flush(LAST_FLUSH_SECONDS)
         if held:
-            error = BusFullError(f"{held} messages found no room within {LAST_FLUSH_SECONDS} s of the stop and are lost")
+            error = BusFullError(f"lost {held} messages: no room for them within {LAST_FLUSH_SECONDS} s of the stop")
             self._crew.fail(self._describe(None, None, None, error))
 
     def _on_gap(self, gap: Gap) -> None:

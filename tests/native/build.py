@@ -17,7 +17,8 @@ def build(out: Path, source: Path) -> str:
     printed = ""
     for command in (["setup", "--reconfigure", str(out), str(source)], ["compile", "-C", str(out)]):
         run = subprocess.run(
-            [*meson, *command], env=environment, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [*meson, *command], env=environment, check=False, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )
         printed += run.stdout
         if run.returncode:
