@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from messages import Ping, Pong
 from nanobus import Handler, on
+
+from messages import Ping, Pong
 
 
 @dataclass

@@ -12,9 +12,10 @@
 
 import time
 
+from nanobus import CircularBus, Messenger, Worker
+
 from handlers import A, B, C, Rally
 from messages import Ping, Pong
-from nanobus import CircularBus, Messenger, Worker
 
 TIMEOUT = 60
 

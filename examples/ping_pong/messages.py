@@ -1,7 +1,6 @@
 """The two messages. Each has an id of its own, and travels as msgpack because it is a msgspec.Struct."""
 
 import msgspec
-
 from nanobus import message
 
 

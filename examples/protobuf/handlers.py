@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from messages import Order, Quote
 from nanobus import Handler, on
+
+from messages import Order, Quote
 
 SPREAD = 0.5
 LOT = 10

@@ -7,9 +7,10 @@
     python examples/protobuf/main.py
 """
 
+from nanobus import CircularBus, Messenger, Worker
+
 from handlers import LOT, Ledger, Market, Task, Trader
 from messages import Order, Quote
-from nanobus import CircularBus, Messenger, Worker
 
 TIMEOUT = 60
 

@@ -4,8 +4,9 @@
     protoc --python_out=. --pyi_out=. market.proto
 """
 
-from market_pb2 import Order, Quote
 from nanobus import message
+
+from market_pb2 import Order, Quote
 
 message(Quote, id=1)
 message(Order, id=2)

@@ -3,10 +3,11 @@
 from collections import defaultdict, deque
 from statistics import fmean, pstdev
 
+from nanobus import Handler, on
+
 from history import History
 from messages import Alert, Finished, Sample
 from metrics import unit_of
-from nanobus import Handler, on
 
 WINDOW = 50             # samples that a value is compared with
 WARM_UP = 10            # samples before the first verdict

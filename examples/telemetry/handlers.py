@@ -3,10 +3,11 @@
 They use nothing but messages, timers and `self.now`: given the same samples they send the same messages.
 """
 
+from nanobus import Handler, every, on
+
 from history import History, Point, RaisedAlert
 from messages import Alert, Finish, Finished, Sample, Smoothed
 from metrics import read_counters, read_percentages
-from nanobus import Handler, every, on
 
 SMOOTHING = 0.3         # weight of the latest sample in the average
 

@@ -19,12 +19,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nanobus import CircularBus, JoinHandles, Messenger, Worker
+
 import chart
 from detector import Detector
 from handlers import Recorder, Sampler, Smoother
 from history import History
 from messages import Alert, Finish, Finished, Sample, Smoothed
-from nanobus import CircularBus, JoinHandles, Messenger, Worker
 from screen import LiveScreen, TextScreen
 from summary import summary
 
@@ -42,15 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> Outcome:
     options = parse(arguments)
     Sampler.timers = ((options.interval, "read"),)          # in place of the 0.2 s that it declares
     history = History()
-    messenger = build(history, LiveScreen if sys.stdout.isatty() else TextScreen)
-    with messenger.bus.sender(OUTSIDE) as outside, messenger.run() as handles:
+    bus = CircularBus(1 << 20, timestamps=True)
+    messenger = Messenger(bus, workers(LiveScreen if sys.stdout.isatty() else TextScreen), config=history)
+    with bus.sender(OUTSIDE) as outside, messenger.run() as handles:
         interrupted = wait(handles, options.seconds)
         outside.send(Finish())
         handles.join(TIMEOUT)                               # the recorder stops the messenger once it has everything
 
     assert history.is_complete, f"sent {history.sent}, recorded {history.recorded}"
     assert history.recorded["Sampler"] == history.recorded["Smoother"]
-    print(f"\n{summary(history, messenger, handles)}")
+    print(f"\n{summary(history, messenger.workers, handles, bus)}")
     if history.samples:
         chart.draw(history, options.chart)
         print(f"chart: {options.chart}")
@@ -74,27 +76,24 @@ def positive(text: str) -> float:
     return number
 
 
-def build(history: History, screen: type[LiveScreen] | type[TextScreen]) -> Messenger:
-    return Messenger(
-        CircularBus(1 << 20, timestamps=True),
-        workers=[
-            Worker("sensing", [Sampler], routes={(OUTSIDE, Finish): [Sampler]}),
-            Worker(
-                "analysis",
-                [Smoother, Detector, Recorder],
-                routes={
-                    (Sampler, Sample): [Smoother, Detector, Recorder],
-                    (Sampler, Finished): [Smoother, Detector, Recorder],
-                    (Smoother, Smoothed): [Recorder],
-                    (Smoother, Finished): [Recorder],
-                    (Detector, Alert): [Recorder],
-                    (Detector, Finished): [Recorder],
-                },
-            ),
-            Worker("screen", [screen], routes={(Smoother, Smoothed): [screen], (Detector, Alert): [screen]}),
-        ],
-        config=history,
-    )
+def workers(screen: type[LiveScreen] | type[TextScreen]) -> list[Worker]:
+    """Return the routing tables: all that links the handlers."""
+    return [
+        Worker("sensing", [Sampler], routes={(OUTSIDE, Finish): [Sampler]}),
+        Worker(
+            "analysis",
+            [Smoother, Detector, Recorder],
+            routes={
+                (Sampler, Sample): [Smoother, Detector, Recorder],
+                (Sampler, Finished): [Smoother, Detector, Recorder],
+                (Smoother, Smoothed): [Recorder],
+                (Smoother, Finished): [Recorder],
+                (Detector, Alert): [Recorder],
+                (Detector, Finished): [Recorder],
+            },
+        ),
+        Worker("screen", [screen], routes={(Smoother, Smoothed): [screen], (Detector, Alert): [screen]}),
+    ]
 
 
 def wait(handles: JoinHandles, seconds: float) -> bool:

@@ -1,7 +1,6 @@
 """What the handlers tell each other. When something was so, and who says it, is in every message's header."""
 
 import msgspec
-
 from nanobus import message
 
 

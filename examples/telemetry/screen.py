@@ -4,10 +4,11 @@ import shutil
 import sys
 from collections import deque
 
+from nanobus import Handler, every, on
+
 from history import History
 from messages import Alert, Smoothed
 from metrics import text_of, unit_of
-from nanobus import Handler, every, on
 
 LEVELS = "▁▂▃▄▅▆▇█"
 BAR_WIDTH = 24

@@ -4,20 +4,21 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
+from nanobus import CircularBus, JoinHandles, Worker
+
 from history import History
 from messages import Finished
 from metrics import text_of
-from nanobus import JoinHandles, Messenger
 
 
-def summary(history: History, messenger: Messenger, handles: JoinHandles) -> str:
-    bus = messenger.bus.statistics()
+def summary(history: History, workers: Sequence[Worker], handles: JoinHandles, bus: CircularBus) -> str:
+    counted = bus.statistics()
     tables = [
         table(("metric", "samples", "min", "mean", "max", "alerts"), metric_rows(history)),
-        table(("source", "message", "count", "receivers"), route_rows(history, messenger), left=(0, 1, 3)),
+        table(("source", "message", "count", "receivers"), route_rows(history, workers), left=(0, 1, 3)),
         table(("worker", "handled", "skipped", "failures", "held"), worker_rows(handles)),
-        f"bus: {bus.committed} messages of {bus.committed_bytes} bytes, {bus.head} bytes with their headers, "
-        f"in a ring of {bus.capacity}\n     {bus.full} times full, {bus.aborted} messages aborted",
+        f"bus: {counted.committed} messages of {counted.committed_bytes} bytes, {counted.head} with their headers, "
+        f"in a ring of {counted.capacity}\n     {counted.full} times full, {counted.aborted} messages aborted",
     ]
     return "\n\n".join(tables)
 
@@ -32,10 +33,10 @@ def metric_rows(history: History) -> list[Sequence[object]]:
     return rows
 
 
-def route_rows(history: History, messenger: Messenger) -> list[Sequence[object]]:
+def route_rows(history: History, workers: Sequence[Worker]) -> list[Sequence[object]]:
     """One row for each message of each handler: how often it was sent, and who got it, of all workers."""
     routes: dict[tuple[type, type], list[str]] = {}
-    for worker in messenger.workers:
+    for worker in workers:
         for (source, message), receivers in worker.routes.items():
             if isinstance(source, type):                    # what `main` sends comes from no handler
                 routes.setdefault((source, message), []).extend(receiver.__name__ for receiver in receivers)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from math import pi, sin, sqrt
 
-from messages import SAMPLES, Block
 from nanobus import Handler, every, on
+
+from messages import SAMPLES, Block
 
 RATE = 8000.0           # samples a second
 TONE = 500.0            # Hz

@@ -7,9 +7,10 @@
 
 from array import array
 
+from nanobus import CircularBus, Messenger, Worker
+
 from handlers import TONE, Meter, Microphone, Recording, tone
 from messages import Block
-from nanobus import CircularBus, Messenger, Worker
 
 TIMEOUT = 60
 
