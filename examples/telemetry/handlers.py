@@ -22,7 +22,7 @@ class Sampler(Handler, id=1):
         self.sent = 0
         self.finished = False
 
-    @every(0.2)
+    @every(lambda history: history.interval)
     def read(self) -> None:
         if self.finished:
             return

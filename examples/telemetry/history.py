@@ -23,8 +23,12 @@ class RaisedAlert(NamedTuple):
 
 @dataclass
 class History:
-    """Every sample and every average by metric, every alert; and how many of them their senders say there are."""
+    """Every sample and every average by metric, every alert; and how many of them their senders say there are.
 
+    It is also what the handlers are configured with: `interval`, seconds between samples.
+    """
+
+    interval: float = 0.2
     samples: defaultdict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
     smoothed: defaultdict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
     alerts: list[RaisedAlert] = field(default_factory=list)

@@ -13,7 +13,6 @@ Ctrl-C ends it sooner; tables and chart come all the same.
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,8 +40,7 @@ class Outcome:
 
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     options = parse(arguments)
-    Sampler.timers = ((options.interval, "read"),)          # in place of the 0.2 s that it declares
-    history = History()
+    history = History(interval=options.interval)
     bus = CircularBus(1 << 20, timestamps=True)
     messenger = Messenger(bus, workers(LiveScreen if sys.stdout.isatty() else TextScreen), config=history)
     with bus.sender(OUTSIDE) as outside, messenger.run() as handles:
@@ -98,10 +96,8 @@ def workers(screen: type[LiveScreen] | type[TextScreen]) -> list[Worker]:
 
 def wait(handles: JoinHandles, seconds: float) -> bool:
     """Wait so long, or until a handler fails or the user has seen enough; return whether it was the user."""
-    end = time.monotonic() + seconds
     with suppress(KeyboardInterrupt):
-        while not handles.finished and time.monotonic() < end:
-            time.sleep(min(0.1, max(end - time.monotonic(), 0)))
+        handles.wait(seconds)
         return False
     return True
 

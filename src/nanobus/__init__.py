@@ -13,6 +13,7 @@ Imports point down only.
 from nanobus.bus.circular import CircularBus
 from nanobus.bus.envelope import Envelope, Gap
 from nanobus.bus.sender import Sender
+from nanobus.bus.statistics import BusStatistics, ReaderStatistics, WriterStatistics
 from nanobus.errors import (
     BusClosedError,
     BusFormatError,
@@ -45,6 +46,7 @@ __all__ = [
     "BusClosedError",
     "BusFormatError",
     "BusFullError",
+    "BusStatistics",
     "CircularBus",
     "CorruptMessageError",
     "DecodeError",
@@ -61,6 +63,7 @@ __all__ = [
     "Messenger",
     "NanobusError",
     "NotRunningError",
+    "ReaderStatistics",
     "Record",
     "RecordReleasedError",
     "RoutingError",
@@ -69,6 +72,7 @@ __all__ = [
     "StopTimeoutError",
     "TooManyHandlesError",
     "Worker",
+    "WriterStatistics",
     "boolean",
     "every",
     "f32",

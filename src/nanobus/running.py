@@ -11,7 +11,7 @@ from nanobus.bus.envelope import Gap
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import Timer, WorkerLoop, bind
 from nanobus.errors import BusFullError, HandlerError
-from nanobus.handlers import Handler
+from nanobus.handlers import Handler, period_ns
 from nanobus.routing import Worker, freeze, source_id
 
 logger = logging.getLogger("nanobus")
@@ -60,6 +60,7 @@ class RunningWorker:
                 self._loop.run()  # type: ignore[union-attr]  # made with the handlers
         except BaseException as error:
             self._crew.fail(self._describe(None, None, None, error))
+            self._crew.built.abort()                # if somebody still waits for this worker
         finally:
             self._finish()
 
@@ -108,9 +109,9 @@ class RunningWorker:
 
     def _make_loop(self) -> WorkerLoop:
         timers = [
-            Timer(getattr(handler, name), int(seconds * 1e9), index, source_id(type(handler)), number)
+            Timer(getattr(handler, name), period_ns(period, self._config), index, source_id(type(handler)), number)
             for index, handler in enumerate(self._handlers)
-            for number, (seconds, name) in enumerate(handler.timers)
+            for number, (period, name) in enumerate(handler.timers)
         ]
         turn_hooks = [
             (index, handler.on_loop)

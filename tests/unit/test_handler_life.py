@@ -9,6 +9,7 @@ from nanobus import (
     CircularBus,
     Gap,
     Handler,
+    HandlerError,
     Messenger,
     NotRunningError,
     Worker,
@@ -142,3 +143,23 @@ def test_gap_is_told_to_the_handlers_of_a_lapped_worker(caplog):
     assert len(config["seen"]) == 1
     assert isinstance(config["seen"][0], Gap)
     assert "lost messages" in caplog.text
+
+
+def test_period_may_come_from_the_config():
+    class Configured(Handler, id=37):
+        @every(lambda config: config["period"])
+        def tick(self):
+            self.stop()
+
+    with Messenger(CircularBus(1 << 16), [Worker("a", [Configured])], {"period": 0.01}).run() as handles:
+        assert handles.wait(20)
+
+
+def test_period_that_the_config_gets_wrong_is_an_error_of_run():
+    class Configured(Handler, id=37):
+        @every(lambda config: config["period"])
+        def tick(self):
+            pass
+
+    with pytest.raises(HandlerError, match=r"@every takes seconds in 1e-6\.\.1e9, got 0"):
+        Messenger(CircularBus(1 << 16), [Worker("a", [Configured])], {"period": 0}).run()

@@ -4,6 +4,7 @@ from typing_extensions import Buffer, disjoint_base
 
 from nanobus.bus.envelope import Envelope, Gap
 from nanobus.bus.sender import Sender
+from nanobus.bus.statistics import BusStatistics
 from nanobus.handlers import Handler
 
 _Source: TypeAlias = int | type[Handler]
@@ -53,6 +54,7 @@ class Bus:
     def max_payload(self) -> int: ...
     @property
     def head(self) -> int: ...
+    def statistics(self) -> BusStatistics: ...
     def write(
         self,
         source: _Source,
