@@ -28,6 +28,7 @@ cdef class WorkerLoop:
     cdef int64_t next_due               # monotonic ns; highest i64: no timers
     cdef uint64_t stop_at               # atomic: handle no slot at or past it
     cdef bint failed
+    cdef bint decoding
     cdef readonly uint64_t handled      # messages that had a receiver here
     cdef readonly uint64_t skipped      # messages that had none
     cdef readonly uint64_t failures     # calls that raised
@@ -35,6 +36,7 @@ cdef class WorkerLoop:
     cdef BusStatus deliver(self) except? BUS_OK
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
+    cdef BusStatus fail_to_decode(self, error) except? BUS_OK
     cdef int tick(self, Slot *slot) except -1
     cdef int write_due_timers(self) except -1
     cdef int run_turn_hooks(self) except -1

@@ -105,7 +105,12 @@ cdef class WorkerLoop:
         self.reader.busy = True
         try:
             while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
-                status = self.deliver()
+                try:
+                    status = self.deliver()
+                except Exception as error:
+                    if not self.decoding:
+                        raise
+                    status = self.fail_to_decode(error)
                 if self.outlet.outbox.count:
                     self.outlet.outbox.flush(self.outlet.writer)
                 if self.next_due != INT64_MAX and monotonic_ns() >= self.next_due:
@@ -182,12 +187,9 @@ cdef class WorkerLoop:
         self.handled += 1
         self.outlet.position = slot.position
         self.outlet.timestamp = slot.header.timestamp
-        try:
-            message = codec.decode(slot.payload, slot.header.size)
-        except Exception as error:
-            self.fail(None, None, slot.position, error)
-            self.outlet.position = NO_CAUSE
-            return 0
+        self.decoding = True                            # an error from here on is caught in `run`, once a batch
+        message = codec.decode(slot.payload, slot.header.size)
+        self.decoding = False
         while entry != end and not self.failed:
             result = entry.call(entry, <PyObject *> message)
             if result == NULL:
@@ -207,6 +209,13 @@ cdef class WorkerLoop:
         if not self.on_failure(handler, message, position, error):
             self.failed = True
         return 0
+
+    cdef BusStatus fail_to_decode(self, error) except? BUS_OK:
+        self.decoding = False
+        self.fail(None, None, self.outlet.position, error)
+        self.outlet.position = NO_CAUSE
+        self.reader.advance()
+        return BUS_OK
 
     cdef int tick(self, Slot *slot) except -1:
         """Call the timer that the slot is a tick of, if it is one of ours."""
