@@ -54,3 +54,10 @@ def native_layout(build_project: Callable[[Path], SimpleNamespace]) -> ModuleTyp
     """The module tests/native/layout.pyx: where the compiler puts the words of the shared structs."""
     layout: ModuleType = build_project(TESTS / "native").layout
     return layout
+
+
+@pytest.fixture(scope="session")
+def record_probe(build_project: Callable[[Path], SimpleNamespace]) -> ModuleType:
+    """The module tests/native/record_probe.pyx: a codec of Records, called as the bus and the workers call it."""
+    probe: ModuleType = build_project(TESTS / "native").record_probe
+    return probe

@@ -10,9 +10,9 @@ cdef extern from "Python.h":
 def call(method, argument, uint64_t count):
     """Call a bound method with one argument `count` times."""
     cdef PyObject *arguments[2]
-    cdef uint64_t number
+    cdef uint64_t _number
     function, receiver = method.__func__, method.__self__
     arguments[0] = <PyObject *> receiver
     arguments[1] = <PyObject *> argument
-    for number in range(count):
+    for _number in range(count):
         PyObject_Vectorcall(<PyObject *> function, arguments, 2, NULL)

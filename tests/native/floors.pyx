@@ -10,9 +10,9 @@ def copy_32_bytes(uint64_t count):
     """Copy 32 bytes `count` times."""
     cdef uint8_t there[32]
     cdef uint8_t here[32]
-    cdef uint64_t number
+    cdef uint64_t _number
     with nogil:
-        for number in range(count):
+        for _number in range(count):
             memcpy(&here[0], &there[0], 32)
             fence_light_side()
             there[0] = here[31]

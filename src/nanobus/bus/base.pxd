@@ -1,8 +1,8 @@
 """The bus contract: what every bus gives to nogil code, and through Bus, BusWriter and BusReader to Python.
 
 A bus is a pair of handles, subclasses of BusWriter and BusReader, and a Bus that makes them. A handle serves one thread
-at a time; handles of one bus work at the same time in any number of threads and processes. Whoever uses a handle without
-the GIL sets its `busy` meanwhile, so that `close` in another thread interrupts it instead of freeing its line.
+at a time; handles of one bus work at the same time in any number of threads and processes. Whoever uses a handle
+without the GIL sets its `busy` meanwhile, so that `close` in another thread interrupts it instead of freeing its line.
 
     writer.claim(size, &slot)  ->  fill slot.header.source, .message, .cause and slot.payload  ->  writer.commit(&slot)
     reader.peek(&slot)         ->  read slot                                                  ->  reader.advance()

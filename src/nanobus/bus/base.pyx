@@ -28,7 +28,7 @@ cdef object FROM_A_BUS = object()
 
 
 cdef enum:
-    SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often, though signals end most sleeps
+    SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often; most sleeps end with one
 
 
 cdef uint64_t cause_of(object cause) except? 0:

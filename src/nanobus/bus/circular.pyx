@@ -151,7 +151,7 @@ cdef class CircularBus(Bus):
             raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
         return new_writer(self, self.mapping, &self.claims, line, self.fence_after_commit)
 
-    cdef BusReader open_reader(self, object start, bint gate, object lag_limit):
+    cdef BusReader open_reader(self, object start, bint gating, object lag_limit):
         cdef uint64_t sealing = 0
         cdef ReaderLine *line = take_reader_line(&self.claims)
         if line == NULL:
@@ -159,7 +159,7 @@ cdef class CircularBus(Bus):
             line = take_reader_line(&self.claims)
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")
-        return new_registered_reader(self, self.mapping, &self.claims, line, start, gate, lag_limit)
+        return new_registered_reader(self, self.mapping, &self.claims, line, start, gating, lag_limit)
 
     cdef BusReader open_probe(self):
         return new_probe(self, self.mapping, &self.claims)

@@ -11,7 +11,7 @@ from nanobus.bus.claims cimport (
     SETTLE_AFTER_NS, Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle
 )
 from nanobus.bus.control cimport (
-    CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ControlBlock, ReaderLine
+    CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ReaderLine
 )
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport (
@@ -152,7 +152,7 @@ cdef class CircularReader(BusReader):
             return BUS_STOPPED
         head = load_acquire(&self.control.head)
         if head == self.cursor:
-            if self.woken_at != self.cursor:                # once an emptying, or two idle handles wake each other forever
+            if self.woken_at != self.cursor:                # once an emptying, or two idle handles wake each other
                 self.woken_at = self.cursor
                 self.wake_writers()
             return BUS_EMPTY

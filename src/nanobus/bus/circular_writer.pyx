@@ -7,7 +7,7 @@ from nanobus.bus.base cimport (
 )
 from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, release_writer_line, renew_limit
 from nanobus.bus.control cimport (
-    BOUNDARY_COUNT, CHECKSUM, TIMESTAMPS, WRITERS_PARKED, ControlBlock, WriterLine
+    BOUNDARY_COUNT, CHECKSUM, TIMESTAMPS, WRITERS_PARKED, WriterLine
 )
 from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport (
@@ -37,7 +37,7 @@ cdef class CircularWriter(BusWriter):
 
     cdef void close_line(self):
         store_release(&self.line.limit, 0)                  # the next claim comes to claim_slowly, and is stopped there
-        if load_relaxed(&self.line.intent_length) == 0:     # else the claim still has to end: __dealloc__ frees the line
+        if load_relaxed(&self.line.intent_length) == 0:     # else the claim has to end yet: __dealloc__ frees the line
             release_writer_line(&self.claims, self.line)
             self.line = NULL
 

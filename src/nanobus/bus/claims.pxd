@@ -23,8 +23,8 @@ with its intent; after 8 a committed slot with its intent. `settle` tells them a
 
 The gate. gate = min(head, every outstanding intent, every slot being sealed, every gating reader); nobody claims a byte
 at or past gate + capacity, so neither an unread slot nor a claim in flight is ever overwritten: a late stamp can only
-land on its own slot. The gate only grows, so each writer keeps gate + capacity as its private limit and looks again when
-a claim would pass it. Looking races with whoever registers as a reader, or as a sealer, at an old position P, thus both
+land on its own slot. The gate only grows, so each writer keeps gate + capacity as its own limit and looks again when a
+claim would pass it. Looking races with whoever registers as a reader, or as a sealer, at an old position P, thus both
 sides publish, fence and look again:
 
     writer   limit = scan() + capacity; L.limit = limit; full fence; if scan() + capacity < limit, lower it
@@ -49,7 +49,7 @@ Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFT
     8  `sealing` = 0, and the dead lines are retired
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
-the line), clear the line, owner = 0. A line is retired only when its intent is void: never claimed (head <= position) or
+the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position) or
 committed by somebody (stamp). Until then it is given to nobody, so intents never change under a sealer's eyes. A sealer
 or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
 """

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.control cimport (
-    BOUNDARY_COUNT, DETACHED, GATING, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
+    BOUNDARY_COUNT, DETACHED, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
 )
 from nanobus.core.atomics cimport (
     atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,

@@ -25,7 +25,7 @@ cdef class Codec:
     # Point `encoded` to the bytes of `message`; they live until `release`.
     cdef int encode(self, object message, EncodedMessage *encoded) except -1
     cdef void release(self, EncodedMessage *encoded)
-    # A writable object over `fixed_size` zeroed bytes at `payload`, until `close_in_place` makes it refuse every access.
+    # A writable object over `fixed_size` zeroed bytes at `payload`, until `close_in_place` makes it refuse all access.
     cdef object open_in_place(self, uint8_t *payload)
     cdef int close_in_place(self, object message) except -1
 

@@ -8,7 +8,7 @@
     1024  writers     one line of 128 bytes a writer
      ...  readers     one line of 128 bytes a reader
 
-Whatever is written by different threads stands 128 bytes apart: two cache lines, because processors fetch them in pairs.
+Whatever is written by different threads stands 128 bytes apart: two cache lines, as processors fetch them in pairs.
 """
 from libc.stdint cimport uint32_t, uint64_t
 

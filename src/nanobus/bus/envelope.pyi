@@ -1,4 +1,4 @@
-from typing import TypeVar, final
+from typing import Never, TypeVar, final
 
 _T = TypeVar("_T")
 
@@ -16,6 +16,7 @@ class Envelope:
     def cause(self) -> int | None: ...
     @property
     def payload(self) -> bytes: ...
+    def __init__(self, *args: Never, **kwargs: Never) -> None: ...
     def decode(self, message_type: type[_T]) -> _T: ...
 
 @final

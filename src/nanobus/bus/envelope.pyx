@@ -1,7 +1,7 @@
 """What a reader hands to Python: an Envelope, which owns its bytes, or a Gap, where bytes are gone."""
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int64_t, uint16_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from nanobus.core.layout cimport SLOT_ALIGNMENT, SlotHeader
 

@@ -68,7 +68,8 @@ cdef RingMapping attach(str path, object capacity):
     if control.version != CONTROL_VERSION:
         raise BusFormatError(f"{path!r} is a ring of version {control.version}, this is version {CONTROL_VERSION}")
     if (
-        control.identity_crc32c != identity_checksum(&control) or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
+        control.identity_crc32c != identity_checksum(&control)
+        or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
         or control.control_size != control_size_for(control.writer_lines, control.reader_lines)
         or control.section_shift != (control.capacity // BOUNDARY_COUNT).bit_length() - 1
         or control.writers_used > control.writer_lines or control.readers_used > control.reader_lines

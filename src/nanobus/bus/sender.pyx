@@ -58,7 +58,9 @@ cdef class Sender:
         cdef uint64_t position = 0
         codec.encode(message, &encoded)
         try:
-            self.writer.append(self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position)
+            self.writer.append(
+                self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position
+            )
         finally:
             codec.release(&encoded)
         return position

@@ -5,11 +5,12 @@
     while not <the thing is there>:
         if not pause(&wait): <timed out>
 
-`pause` never sleeps on a condition that was not looked at after the sleeper said it sleeps: parking takes two calls. The
-first reads `news`, sets the parked bit, runs the heavy fence and returns, so that the caller looks once more; only the
-second sleeps, and not at all if `news` moved since. The waker publishes its news, then (light fence) looks at the parked
-bits; `wake` clears them, counts `news` up and wakes everybody, and who still waits parks anew. A waker killed between
-the two, or in a process where the heavy fence does not reach, costs the sleeper no more than one re-check interval.
+`pause` never sleeps on a condition that was not looked at after the sleeper said it sleeps: parking takes two calls.
+The first reads `news`, sets the parked bit, runs the heavy fence and returns, so that the caller looks once more; only
+the second sleeps, and not at all if `news` moved since. The waker publishes its news, then (light fence) looks at the
+parked bits; `wake` clears them, counts `news` up and wakes everybody, and who still waits parks anew. A waker killed
+between the two, or in a process where the heavy fence does not reach, costs the sleeper no more than one re-check
+interval.
 """
 from libc.stdint cimport int64_t, uint32_t
 

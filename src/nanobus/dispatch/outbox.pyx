@@ -1,4 +1,4 @@
-"""What a worker could not send yet, in order: a handler never waits for room, so a full ring never stops its readers."""
+"""What a worker could not send yet, in order: no handler waits for room, so a full ring never stops its readers."""
 cimport cython
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
