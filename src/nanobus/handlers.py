@@ -11,6 +11,7 @@ from nanobus.dispatch.outlet import Service
 from nanobus.errors import RoutingError
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Period = float | Callable[[Any], float]
 
 RECEIVES = "__nanobus_receives__"
 PERIODS = "__nanobus_periods__"
@@ -34,25 +35,38 @@ def on(*message_types: type) -> Callable[[Method], Method]:
     return mark
 
 
-def every(seconds: float) -> Callable[[Method], Method]:
+def every(seconds: Period) -> Callable[[Method], Method]:
     """Call a method without arguments every so many seconds.
 
     A tick is a message on the bus: it has a position, is ordered with all others, and replays. Ticks that find the
     last one still unhandled are skipped.
 
+    Parameters
+    ----------
+    seconds : float or callable
+        From 1e-6 to 1e9, or a function of the messenger's config that returns them.
+
     Raises
     ------
     ValueError
-        `seconds` is not a number from 1e-6 to 1e9.
+        `seconds` is out of range. What a function returned is checked when its worker starts.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1e-6 <= seconds <= 1e9:
-        raise ValueError(f"@every takes seconds in 1e-6..1e9, got {seconds!r}")
+    if not callable(seconds):
+        period_ns(seconds, None)
 
     def mark(method: Method) -> Method:
-        setattr(method, PERIODS, (*getattr(method, PERIODS, ()), float(seconds)))
+        setattr(method, PERIODS, (*getattr(method, PERIODS, ()), seconds))
         return method
 
     return mark
+
+
+def period_ns(period: Period, config: Any) -> int:
+    """Return the nanoseconds of an `@every`."""
+    seconds = period(config) if callable(period) else period
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1e-6 <= seconds <= 1e9:
+        raise ValueError(f"@every takes seconds in 1e-6..1e9, got {seconds!r}")
+    return int(seconds * 1e9)
 
 
 class Handler(Service):
@@ -71,8 +85,8 @@ class Handler(Service):
         Class attribute: the id its messages carry.
     receives : dict of type -> str
         Class attribute: message class -> name of the method marked with `@on`.
-    timers : tuple of (float, str)
-        Class attribute: (seconds, method name) of each `@every`.
+    timers : tuple of (float or callable, str)
+        Class attribute: (period, method name) of each `@every`.
 
     Notes
     -----
@@ -81,13 +95,13 @@ class Handler(Service):
 
     source_id: ClassVar[int | None] = None
     receives: ClassVar[dict[type, str]] = {}
-    timers: ClassVar[tuple[tuple[float, str], ...]] = ()
+    timers: ClassVar[tuple[tuple[Period, str], ...]] = ()
 
     def __init_subclass__(cls, *, id: int | None = None, **kwargs: Any) -> None:  # noqa: A002  the user's word
         super().__init_subclass__(**kwargs)
         cls.source_id = None if id is None else checked_source_id(id)
         receives: dict[type, str] = {}
-        timers: list[tuple[float, str]] = []
+        timers: list[tuple[Period, str]] = []
         for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
             method = getattr(cls, name, None)
             for message_type in getattr(method, RECEIVES, ()):
@@ -97,7 +111,7 @@ class Handler(Service):
                         f"{receives[message_type]} and {name}"
                     )
                 receives[message_type] = name
-            timers += [(seconds, name) for seconds in getattr(method, PERIODS, ())]
+            timers += [(period, name) for period in getattr(method, PERIODS, ())]
         cls.receives = receives
         cls.timers = tuple(timers)
 

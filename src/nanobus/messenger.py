@@ -148,6 +148,14 @@ class JoinHandles:
         if error is not None:
             raise error
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every worker has stopped, for at most `timeout` seconds; return whether they have."""
+        try:
+            self._wait(timeout)
+        except StopTimeoutError:
+            return False
+        return True
+
     def stop(self, drain: bool = True, timeout: float | None = None) -> None:
         """Stop the workers and wait until they have; see `Messenger.stop`. Does not raise what handlers raised."""
         self.request_stop(drain)
@@ -163,7 +171,10 @@ class JoinHandles:
         return self
 
     def __exit__(
-        self, exception_type: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if exception is None:
             self.request_stop()

@@ -133,8 +133,7 @@ def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) ->
     owners: dict[int, type] = {}
     for source in dict.fromkeys([*places, *routed]):
         number = source_id(source)
-        owner = owners.setdefault(number, source) if isinstance(source, type) else source
-        if owner is not source:
+        if isinstance(source, type) and (owner := owners.setdefault(number, source)) is not source:
             raise RoutingError(f"{owner.__qualname__} and {source.__qualname__} have one source id: {number}")
 
 
@@ -161,7 +160,8 @@ def check_routes(worker: Worker, places: Mapping[type[Handler], Worker]) -> None
     reached: set[tuple[type[Handler], type]] = set()
     seen: set[tuple[int, type]] = set()
     for (source, message), receivers in worker.routes.items():
-        route = f"the route ({getattr(source, '__qualname__', source)}, {message.__qualname__}) of worker {worker.name!r}"
+        name = getattr(source, "__qualname__", source)
+        route = f"the route ({name}, {message.__qualname__}) of worker {worker.name!r}"
         if (source_id(source), message) in seen:
             raise RoutingError(f"{route} is there twice: as a class and as the id {source_id(source)}")
         seen.add((source_id(source), message))

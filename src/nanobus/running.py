@@ -11,8 +11,8 @@ from nanobus.bus.envelope import Gap
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import Timer, WorkerLoop, bind
 from nanobus.errors import BusFullError, HandlerError
-from nanobus.handlers import Handler
-from nanobus.routing import Worker, freeze
+from nanobus.handlers import Handler, period_ns
+from nanobus.routing import Worker, freeze, source_id
 
 logger = logging.getLogger("nanobus")
 
@@ -57,9 +57,10 @@ class RunningWorker:
     def _run(self) -> None:
         try:
             if self._make_handlers() and self._start_handlers():
-                self._loop.run()  # type: ignore[union-attr]  made with the handlers
+                self._loop.run()  # type: ignore[union-attr]  # made with the handlers
         except BaseException as error:
             self._crew.fail(self._describe(None, None, None, error))
+            self._crew.built.abort()                # if somebody still waits for this worker
         finally:
             self._finish()
 
@@ -88,9 +89,9 @@ class RunningWorker:
         for index, handler_class in enumerate(self.worker.handlers):
             try:
                 handler = handler_class.__new__(handler_class)
-                bind(handler, handler_class.source_id, self._outlet)
+                bind(handler, source_id(handler_class), self._outlet)
                 self._handlers.append(handler)
-                handler.__init__(self._config)  # type: ignore[misc]  bound before it runs, so that it may send
+                handler.__init__(self._config)  # type: ignore[misc]  # bound first: it may send
             except BaseException as error:
                 self._crew.fail(self._describe(index, None, None, error))
                 self._crew.built.abort()
@@ -108,9 +109,9 @@ class RunningWorker:
 
     def _make_loop(self) -> WorkerLoop:
         timers = [
-            Timer(getattr(handler, name), int(seconds * 1e9), index, handler.source_id, number)
+            Timer(getattr(handler, name), period_ns(period, self._config), index, source_id(type(handler)), number)
             for index, handler in enumerate(self._handlers)
-            for number, (seconds, name) in enumerate(handler.timers)
+            for number, (period, name) in enumerate(handler.timers)
         ]
         turn_hooks = [
             (index, handler.on_loop)
@@ -144,7 +145,7 @@ class RunningWorker:
         self._flush()
         self._writer.close()
         for handler in self._handlers:
-            bind(handler, handler.source_id, None)
+            bind(handler, source_id(type(handler)), None)
 
     def _flush(self) -> None:
         if self._loop is None:
@@ -153,7 +154,7 @@ class RunningWorker:
             pass                                    # other workers still read, and make room
         held = self._loop.flush(LAST_FLUSH_SECONDS)
         if held:
-            error = BusFullError(f"{held} messages found no room within {LAST_FLUSH_SECONDS} s of the stop and are lost")
+            error = BusFullError(f"lost {held} messages: no room for them within {LAST_FLUSH_SECONDS} s of the stop")
             self._crew.fail(self._describe(None, None, None, error))
 
     def _on_gap(self, gap: Gap) -> None:

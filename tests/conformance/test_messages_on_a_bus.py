@@ -14,7 +14,7 @@ def test_message_is_read_back_at_its_position(bus):
     assert (envelope.payload, envelope.cause) == (b"payload", None)
 
 
-@pytest.mark.parametrize("size", [*range(0, 70), 4095, 4096, 4097])
+@pytest.mark.parametrize("size", [*range(70), 4095, 4096, 4097])
 def test_payload_is_exactly_as_long_as_it_was(bus, size):
     payload = bytes(index % 251 for index in range(size))
     reader = bus.reader("newest")

@@ -36,14 +36,15 @@ def write_and_read(BusWriter writer not None, BusReader reader not None, uint64_
 
 def write_numbered(BusWriter writer not None, int source, uint64_t count, uint64_t abort_every=0):
     """Write `count` messages numbered from 0, aborting a claim before every `abort_every`th; return how many."""
-    cdef uint64_t number = 0
+    cdef uint64_t number = 0, aborts = 0
     cdef BusStatus status = BUS_OK
     cdef Slot slot
     writer.busy = True
     with nogil:
         while number < count:
             status = writer.claim(sizeof(Numbered), &slot)
-            if status == BUS_OK and abort_every and number % abort_every == 0:
+            if status == BUS_OK and abort_every and number == aborts * abort_every:
+                aborts += 1
                 (<Numbered *> slot.payload).number = ~<uint64_t> 0
                 writer.abort(&slot)
                 status = writer.wait(sizeof(Numbered), PATIENCE_NS)

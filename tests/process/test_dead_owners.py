@@ -14,8 +14,9 @@ from nanobus import BusFullError, CircularBus
 def run_until_killed(code, path):
     """Run `code` in a process of its own until it prints a line, then SIGKILL it."""
     prologue = f"from nanobus import *\nbus = CircularBus(path={str(path)!r})\n"
+    epilogue = "\nprint('now', flush=True)\nimport time; time.sleep(60)"
     process = subprocess.Popen(
-        [sys.executable, "-c", prologue + textwrap.dedent(code) + "\nprint('now', flush=True)\nimport time; time.sleep(60)"],
+        [sys.executable, "-c", prologue + textwrap.dedent(code) + epilogue],
         stdout=subprocess.PIPE, text=True,
     )
     assert process.stdout.readline() == "now\n"

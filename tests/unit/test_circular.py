@@ -267,7 +267,7 @@ def test_file_that_is_no_ring_is_refused(tmp_path, content):
     assert (tmp_path / "file").read_bytes() == content
 
 
-@pytest.mark.parametrize("offset", range(0, 128))
+@pytest.mark.parametrize("offset", range(128))
 def test_flipped_byte_in_the_identity_is_refused(tmp_path, offset):
     path = tmp_path / "ring"
     CircularBus(8192, path).close()

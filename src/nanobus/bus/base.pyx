@@ -437,6 +437,13 @@ cdef class Bus:
         from nanobus.bus.sender import Sender
         return Sender(self, source)
 
+    def statistics(self):
+        """Return a BusStatistics: a moment's look at the counters of the bus.
+
+        Works while others write, and after they died; each number is exact, all of them together are not one instant.
+        """
+        raise contract_only(self)
+
     def close(self):
         """Close every handle of this object. Whoever waits on the bus here ends with BusClosedError.
 
@@ -469,13 +476,13 @@ cdef class Bus:
         return 0
 
     cdef BusWriter open_writer(self):
-        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+        raise contract_only(self)
 
     cdef BusReader open_reader(self, object start, bint gate, object lag_limit):
-        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+        raise contract_only(self)
 
     cdef BusReader open_probe(self):
-        raise NanobusError(f"{type(self).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
+        raise contract_only(self)
 
     cdef uint64_t load_head(self) noexcept nogil:
         return 0
@@ -488,6 +495,10 @@ cdef class Bus:
 
     cdef bint waits_for_room(self) noexcept nogil:
         return True
+
+
+cdef object contract_only(Bus bus):
+    return NanobusError(f"{type(bus).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
 
 
 cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1:

@@ -102,10 +102,7 @@ cdef class CircularBus(Bus):
         self.probe = self.open_probe()
 
     def statistics(self):
-        """Return a BusStatistics: a moment's look at the counters in the control block.
-
-        Works while others write, and after they died; each number is exact, all of them together are not one instant.
-        """
+        """Return a BusStatistics; see `Bus.statistics`."""
         self.check_open()
         cdef ControlBlock *control = self.claims.control
         cdef uint64_t head = load_acquire(&control.head)

@@ -18,6 +18,7 @@ from nanobus.core.atomics cimport (
     fence_acquire, fence_full, fence_light_side, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
     store_relaxed, store_release, store_release_32
 )
+from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
@@ -95,39 +96,47 @@ cdef class CircularReader(BusReader):
         ) == stamp_of(position, self.key)
 
     cdef BusStatus peek(self, Slot *slot) noexcept nogil:
+        cdef uint64_t cursor = self.cursor
+        cdef SlotHeader *header = <SlotHeader *> (self.ring + (cursor & self.mask))
+        if rarely(
+            load_acquire(&header.stamp) != stamp_of(cursor, self.key)              # pairs with commit, abort, settle
+            or self.careful or header.message == PADDING_ID
+        ):
+            return self.peek_slowly(slot)
+        slot.position = cursor
+        slot.header = header
+        slot.payload = <uint8_t *> (header + 1)
+        self.next = cursor + slot_length(header.size)
+        return BUS_OK
+
+    cdef BusStatus peek_slowly(self, Slot *slot) noexcept nogil:
+        """Peek where there is nothing, or padding, or something that has to be copied or checked."""
         cdef SlotHeader *header
         cdef BusStatus status
         while True:
             header = <SlotHeader *> (self.ring + (self.cursor & self.mask))
-            if load_acquire(&header.stamp) != stamp_of(self.cursor, self.key):     # pairs with commit, abort, settle
+            if load_acquire(&header.stamp) != stamp_of(self.cursor, self.key):
                 status = self.look_again()
                 return self.resume() if status == BUS_LAPPED else status
             if self.arriving and self.cursor >= self.protected_from:
                 self.arrive()
-            if self.careful:
-                status = self.look_carefully(self.cursor, slot)
-                if status == BUS_LAPPED:
-                    return self.resume()
-                if status == BUS_CORRUPT and slot.header.size > self.max_payload:
-                    self.next = boundary_from(&self.claims, self.cursor + 1)
-                else:
-                    self.next = self.cursor + slot_length(slot.header.size)
-                if status == BUS_CORRUPT or slot.header.message != PADDING_ID:
-                    return status
+            status = self.look_carefully(self.cursor, slot)
+            if status == BUS_LAPPED:
+                return self.resume()
+            if status == BUS_CORRUPT and slot.header.size > self.max_payload:
+                self.next = boundary_from(&self.claims, self.cursor + 1)
             else:
-                slot.position = self.cursor
-                slot.header = header
-                slot.payload = <uint8_t *> (header + 1)
-                self.next = self.cursor + slot_length(header.size)
-                if header.message != PADDING_ID:
-                    return BUS_OK
+                self.next = self.cursor + slot_length(slot.header.size)
+            if status == BUS_CORRUPT or slot.header.message != PADDING_ID:
+                return status
             self.advance()
 
     cdef void advance(self) noexcept nogil:
-        cdef uint64_t passed = self.cursor ^ self.next
-        self.cursor = self.next
-        store_release(&self.line.position, self.cursor)     # after the last read of the slot: gate() acquires it
-        if passed >> self.wake_shift:
+        cdef uint64_t next = self.next
+        cdef uint64_t passed = self.cursor ^ next
+        self.cursor = next
+        store_release(&self.line.position, next)            # after the last read of the slot: gate() acquires it
+        if rarely(passed >> self.wake_shift):
             self.wake_writers()
 
     cdef void wake_writers(self) noexcept nogil:

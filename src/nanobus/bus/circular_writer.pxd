@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from nanobus.bus.base cimport Bus, BusStatus, BusWriter
+from nanobus.bus.base cimport Bus, BusStatus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock, WriterLine
 from nanobus.core.layout cimport SlotHeader
@@ -20,7 +20,8 @@ cdef class CircularWriter(BusWriter):
     cdef bint finishes                  # timestamps or checksums are written at commit
     cdef bint fence_after_commit
 
-    cdef BusStatus make_room(self, uint64_t end) noexcept nogil
+    cdef BusStatus claim_slowly(self, uint32_t size, Slot *slot) noexcept nogil
+    cdef void open_slot(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil
     cdef void finish(self, SlotHeader *header) noexcept nogil
 
 

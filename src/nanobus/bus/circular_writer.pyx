@@ -14,6 +14,7 @@ from nanobus.core.atomics cimport (
     fence_full, fence_light_side, fence_release, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
     store_relaxed, store_release, store_release_32, swap_if_equal
 )
+from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns, unix_ns
 from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, slot_length, stamp_of
 from nanobus.memory.ring cimport RingMapping
@@ -35,59 +36,77 @@ cdef class CircularWriter(BusWriter):
         release_writer_line(&self.claims, self.line)
 
     cdef void close_line(self):
-        store_release(&self.line.limit, 0)                  # the next claim comes to make_room, and is stopped there
+        store_release(&self.line.limit, 0)                  # the next claim comes to claim_slowly, and is stopped there
         if load_relaxed(&self.line.intent_length) == 0:     # else the claim still has to end: __dealloc__ frees the line
             release_writer_line(&self.claims, self.line)
             self.line = NULL
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
-        cdef ControlBlock *control = self.control
         cdef WriterLine *line = self.line
-        cdef uint64_t length = slot_length(size)
-        cdef uint64_t position, end = 0
-        cdef BusStatus status
+        cdef uint64_t position = load_acquire(&self.control.head)
+        cdef uint64_t end = position + slot_length(size)
+        if rarely(
+            size > self.max_payload or line == NULL or load_relaxed(&line.intent_length)
+            or end > load_relaxed(&line.limit)
+        ):
+            return self.claim_slowly(size, slot)
+        store_release(&line.intent_position, position)
+        store_release(&line.intent_length, end - position)
+        if rarely(not swap_if_equal(&self.control.head, &position, end)):
+            store_release(&line.intent_length, 0)
+            return self.claim_slowly(size, slot)
+        self.open_slot(size, position, end, slot)
+        return BUS_OK
+
+    cdef BusStatus claim_slowly(self, uint32_t size, Slot *slot) noexcept nogil:
+        """Claim where something stands in the way: another writer, the gate, or the caller's own mistake."""
+        cdef WriterLine *line = self.line
+        cdef uint64_t position, end
         if size > self.max_payload:
             return BUS_TOO_LARGE
-        if line == NULL:
+        if line == NULL or self.closed:
             return BUS_STOPPED
         if load_relaxed(&line.intent_length):
             return BUS_CLAIMED
-        position = load_acquire(&control.head)
+        position = load_acquire(&self.control.head)
         while True:
-            end = position + length
-            if end > load_relaxed(&line.limit):
-                status = self.make_room(end)
-                if status != BUS_OK:
-                    return status
+            end = position + slot_length(size)
+            if end > load_relaxed(&line.limit) and end > renew_limit(&self.claims, line):
+                store_relaxed(&line.full, line.full + 1)
+                return BUS_FULL
             store_release(&line.intent_position, position)
-            store_release(&line.intent_length, length)
-            if swap_if_equal(&control.head, &position, end):
-                break
+            store_release(&line.intent_length, end - position)
+            if swap_if_equal(&self.control.head, &position, end):
+                self.open_slot(size, position, end, slot)
+                return BUS_OK
             store_release(&line.intent_length, 0)
+
+    cdef inline void open_slot(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil:
+        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
         fence_release()                                     # pairs with fence_acquire in look_carefully
-        if (position ^ end) >> self.section_shift:
-            store_release(&control.boundaries[(end >> self.section_shift) & (BOUNDARY_COUNT - 1)], end)
+        if rarely((position ^ end) >> self.section_shift):
+            store_release(&self.control.boundaries[(end >> self.section_shift) & (BOUNDARY_COUNT - 1)], end)
         slot.position = position
-        slot.header = <SlotHeader *> (self.ring + (position & self.mask))
-        slot.payload = <uint8_t *> (slot.header + 1)
-        slot.header.size = size
-        slot.header.timestamp = 0
-        slot.header.crc32c = 0
-        slot.header.cause = 0
-        return BUS_OK
+        slot.header = header
+        slot.payload = <uint8_t *> (header + 1)
+        header.size = size
+        header.timestamp = 0
+        header.crc32c = 0
+        header.cause = 0
 
     cdef void commit(self, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
+        cdef SlotHeader *header = slot.header
+        if rarely(self.finishes):
+            self.finish(header)
         store_relaxed(&line.committed, line.committed + 1)
-        store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
-        if self.finishes:
-            self.finish(slot.header)
-        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_relaxed(&line.committed_bytes, line.committed_bytes + header.size)
+        store_release(&header.stamp, stamp_of(slot.position, self.key))
         store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
-        if self.fence_after_commit:
+        if rarely(self.fence_after_commit):
             fence_full()
         fence_light_side()                                  # pairs with fence_heavy_side in pause
-        if load_relaxed_32(&self.control.parked):
+        if rarely(load_relaxed_32(&self.control.parked)):
             wake(self.control)
 
     cdef void abort(self, Slot *slot) noexcept nogil:
@@ -107,15 +126,6 @@ cdef class CircularWriter(BusWriter):
             header.timestamp = unix_ns()
         if self.control.flags & CHECKSUM:
             header.crc32c = slot_checksum(header)
-
-    cdef BusStatus make_room(self, uint64_t end) noexcept nogil:
-        """Whether a claim up to `end` may go ahead, looking again how far readers and other claims are."""
-        if self.closed:
-            return BUS_STOPPED
-        if renew_limit(&self.claims, self.line) >= end:
-            return BUS_OK
-        store_relaxed(&self.line.full, self.line.full + 1)
-        return BUS_FULL
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         cdef Wait waiting

@@ -137,7 +137,7 @@ cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil:
     cdef uint64_t lowest = load_acquire(&claims.control.head)
     cdef uint64_t boundary
     cdef uint32_t index
-    for index in range(BOUNDARY_COUNT):
+    for index in range(<uint32_t> BOUNDARY_COUNT):
         boundary = load_acquire(&claims.control.boundaries[index])
         if position <= boundary < lowest:
             lowest = boundary

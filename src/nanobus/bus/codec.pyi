@@ -1,8 +1,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
+@disjoint_base
 class Codec:
     def __init__(self, message_type: type, message_id: int, name: str, fingerprint: str) -> None: ...
     @property
@@ -16,6 +17,7 @@ class Codec:
     def encode_message(self, message: object) -> bytes: ...
     def decode_payload(self, payload: bytes) -> Any: ...
 
+@disjoint_base
 class ObjectCodec(Codec):
     def __init__(
         self,

@@ -58,7 +58,7 @@ cdef RingMapping attach(str path, object capacity):
         head = os.read(descriptor, sizeof(ControlBlock)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
-    if len(head) < sizeof(ControlBlock):
+    if <size_t> len(head) < sizeof(ControlBlock):
         raise BusFormatError(f"{path!r} is no ring: it is shorter than a control block, or no regular file")
     memcpy(&control, <const char *> head, sizeof(ControlBlock))
     if control.magic != RING_MAGIC:

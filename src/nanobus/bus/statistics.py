@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WriterStatistics:
-    """One open writer: its process id, messages and payload bytes committed, claims aborted, claims that found no room."""
+    """One open writer: its process id, messages and payload bytes committed, claims aborted or refused for room."""
 
     process: int
     committed: int

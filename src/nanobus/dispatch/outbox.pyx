@@ -29,7 +29,7 @@ cdef class Outbox:
 
     def __cinit__(self, size_t limit):
         self.limit = limit
-        self.mapping = GrowableMapping(min(limit, FIRST_SIZE))
+        self.mapping = GrowableMapping(min(limit, <size_t> FIRST_SIZE))
 
     cdef int push(self, uint16_t source, uint16_t message, uint64_t cause, const uint8_t *payload,
                   uint32_t size) noexcept nogil:

@@ -45,6 +45,8 @@ cdef class Timer:
     """
 
     def __cinit__(self, method, int64_t period, uint32_t handler, uint16_t source, uint32_t index):
+        if period <= 0:
+            raise ValueError(f"period must be > 0 ns, got {period}")
         self.method = method
         self.period = period
         self.handler = handler

@@ -1,0 +1,106 @@
+"""Telemetry: watch this machine, find what is unusual, show it live, and sum it up in tables and a chart.
+
+    worker "sensing"      worker "analysis"                   worker "screen"
+
+      Sampler --+ Sample --> Smoother --+ Smoothed ----------> LiveScreen,
+                + Sample --> Detector --+ Alert -------------> or TextScreen
+                + Sample --> Recorder <-+                      where nobody looks
+
+    python examples/telemetry/main.py --seconds 20 --chart telemetry.png
+
+Ctrl-C ends it sooner; tables and chart come all the same.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nanobus import CircularBus, JoinHandles, Messenger, Worker
+
+import chart
+from detector import Detector
+from handlers import Recorder, Sampler, Smoother
+from history import History
+from messages import Alert, Finish, Finished, Sample, Smoothed
+from screen import LiveScreen, TextScreen
+from summary import summary
+
+OUTSIDE = 100           # the source id of what no handler sends
+TIMEOUT = 60
+
+
+@dataclass
+class Outcome:
+    history: History
+    interrupted: bool
+
+
+def main(arguments: Sequence[str] | None = None) -> Outcome:
+    options = parse(arguments)
+    history = History(interval=options.interval)
+    bus = CircularBus(1 << 20, timestamps=True)
+    messenger = Messenger(bus, workers(LiveScreen if sys.stdout.isatty() else TextScreen), config=history)
+    with bus.sender(OUTSIDE) as outside, messenger.run() as handles:
+        interrupted = wait(handles, options.seconds)
+        outside.send(Finish())
+        handles.join(TIMEOUT)                               # the recorder stops the messenger once it has everything
+
+    assert history.is_complete, f"sent {history.sent}, recorded {history.recorded}"
+    assert history.recorded["Sampler"] == history.recorded["Smoother"]
+    print(f"\n{summary(history, messenger.workers, handles, bus)}")
+    if history.samples:
+        chart.draw(history, options.chart)
+        print(f"chart: {options.chart}")
+    else:
+        print("no samples, no chart")
+    return Outcome(history, interrupted)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="watch this machine through a message bus")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long to watch (default 10)")
+    parser.add_argument("--interval", type=positive, default=0.2, help="seconds between samples (default 0.2)")
+    parser.add_argument("--chart", type=Path, default=Path("telemetry.png"), help="where to draw it (telemetry.png)")
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> float:
+    number = float(text)
+    if not number >= 0.001:
+        raise argparse.ArgumentTypeError(f"must be at least 0.001, got {text}")
+    return number
+
+
+def workers(screen: type[LiveScreen] | type[TextScreen]) -> list[Worker]:
+    """Return the routing tables: all that links the handlers."""
+    return [
+        Worker("sensing", [Sampler], routes={(OUTSIDE, Finish): [Sampler]}),
+        Worker(
+            "analysis",
+            [Smoother, Detector, Recorder],
+            routes={
+                (Sampler, Sample): [Smoother, Detector, Recorder],
+                (Sampler, Finished): [Smoother, Detector, Recorder],
+                (Smoother, Smoothed): [Recorder],
+                (Smoother, Finished): [Recorder],
+                (Detector, Alert): [Recorder],
+                (Detector, Finished): [Recorder],
+            },
+        ),
+        Worker("screen", [screen], routes={(Smoother, Smoothed): [screen], (Detector, Alert): [screen]}),
+    ]
+
+
+def wait(handles: JoinHandles, seconds: float) -> bool:
+    """Wait so long, or until a handler fails or the user has seen enough; return whether it was the user."""
+    with suppress(KeyboardInterrupt):
+        handles.wait(seconds)
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(130 if main().interrupted else 0)

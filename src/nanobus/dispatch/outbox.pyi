@@ -1,0 +1,9 @@
+from typing import Self, final
+
+@final
+class Outbox:
+    def __new__(cls, limit: int) -> Self: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def count(self) -> int: ...

@@ -1,0 +1,31 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from random import Random
+from typing import Self, TypeVar, final
+
+from typing_extensions import disjoint_base
+
+from nanobus.bus.base import BusWriter
+from nanobus.bus.sender import InPlaceClaim
+from nanobus.records import Record
+
+_R = TypeVar("_R", bound=Record)
+
+@final
+class Outlet:
+    def __new__(cls, writer: BusWriter, outbox_limit: int, request_stop: Callable[[], object]) -> Self: ...
+    @property
+    def held(self) -> int: ...
+
+@disjoint_base
+class Service:
+    def send(self, message: object) -> None: ...
+    def claim(self, message_type: type[_R]) -> AbstractContextManager[_R]: ...
+    @property
+    def now(self) -> int: ...
+    @property
+    def random(self) -> Random: ...
+    def stop(self) -> None: ...
+
+@final
+class OutletClaim(InPlaceClaim): ...

@@ -1,0 +1,15 @@
+from collections.abc import Callable
+from typing import Any, Self, final
+
+from nanobus.bus.codec import Codec
+
+@final
+class Router:
+    def __new__(
+        cls,
+        routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]],
+        codecs: dict[int, Codec],
+    ) -> Self: ...
+    @property
+    def kept(self) -> tuple[tuple[Codec, ...], tuple[tuple[object, object], ...]]: ...
+    def receivers(self, source: int, message: int) -> int: ...

@@ -1,0 +1,38 @@
+from collections.abc import Callable, Iterable
+from typing import Self, final
+
+from nanobus.bus.base import BusReader
+from nanobus.bus.envelope import Gap
+from nanobus.dispatch.outlet import Outlet, Service
+from nanobus.dispatch.router import Router
+
+@final
+class Timer:
+    def __new__(cls, method: Callable[[], object], period: int, handler: int, source: int, index: int) -> Self: ...
+
+@final
+class WorkerLoop:
+    def __new__(
+        cls,
+        reader: BusReader,
+        outlet: Outlet,
+        router: Router,
+        timers: Iterable[Timer],
+        turn_hooks: Iterable[tuple[int, Callable[[], object]]],
+        idle: float,
+        on_failure: Callable[[int | None, object, int | None, BaseException], bool],
+        on_gap: Callable[[Gap], object],
+    ) -> Self: ...
+    @property
+    def outlet(self) -> Outlet: ...
+    @property
+    def handled(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    def run(self) -> None: ...
+    def stop(self, position: int) -> None: ...
+    def flush(self, timeout: float) -> int: ...
+
+def bind(service: Service, source: int, outlet: Outlet | None) -> None: ...

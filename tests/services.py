@@ -1,0 +1,74 @@
+"""The messages and handlers that several files of tests use."""
+
+import threading
+
+import msgspec
+
+from nanobus import (
+    CircularBus,
+    Handler,
+    Messenger,
+    Record,
+    f64,
+    message,
+    on,
+    u64,
+)
+
+OUTSIDE = 500
+
+
+@message(id=1101)
+class Number(msgspec.Struct):
+    value: int
+
+
+@message(id=1102)
+class Answer(msgspec.Struct):
+    value: int
+
+
+@message(id=1103)
+class Reading(Record):
+    value: f64
+    number: u64
+
+
+def run(*workers, bus=None, seconds=30, send=(), wait_for=None):
+    """Run until a handler stops the messenger, sending `send` from outside; return what the handlers have noted."""
+    bus = bus or CircularBus(1 << 16)
+    config = {"seen": [], "lock": threading.Lock()}
+    with Messenger(bus, workers, config).run() as handles:
+        sender = bus.sender(OUTSIDE)
+        for one in send:
+            sender.send(one)
+        handles.join(seconds) if wait_for is None else wait_for.wait(seconds)
+    return config["seen"]
+
+
+class Keeper(Handler, id=10):
+    """Keeps what arrives; stops at a negative number."""
+
+    @on(Number)
+    def number(self, number):
+        self.config["seen"].append((type(self).__name__, number.value))
+        if number.value < 0:
+            self.stop()
+
+
+class SecondKeeper(Keeper, id=11):
+    pass
+
+
+class Doubler(Handler, id=12):
+    @on(Number)
+    def number(self, number):
+        self.send(Answer(2 * number.value))
+
+
+class AnswerKeeper(Handler, id=13):
+    @on(Answer)
+    def answer(self, answer):
+        self.config["seen"].append(answer.value)
+        if answer.value < 0:
+            self.stop()

@@ -1,0 +1,144 @@
+"""The examples run as a user runs them: each in a process of its own, in a folder of its own, warnings being errors.
+
+What an example's `main` asserts of its result is not repeated here: it would exit with 1.
+"""
+
+import importlib.util
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+TIMEOUT = 60
+NEEDS = {
+    "ping_pong": ["msgspec"],
+    "protobuf": ["google.protobuf"],
+    "telemetry": ["matplotlib", "msgspec", "psutil"],
+    "zero_copy": [],
+}
+
+
+def command(name: str, *arguments: str | Path) -> list[str]:
+    for library in NEEDS[name]:
+        pytest.importorskip(library)
+    return [sys.executable, "-W", "error", str(EXAMPLES / name / "main.py"), *map(str, arguments)]
+
+
+def run(folder: Path, name: str, *arguments: str | Path) -> str:
+    """Run an example to its good end in `folder`; return what it printed."""
+    done = subprocess.run(command(name, *arguments), cwd=folder, timeout=TIMEOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def size_of_png(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of a PNG that is whole, as far as its first and last bytes tell."""
+    picture = path.read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert picture.endswith(b"IEND\xaeB`\x82")
+    width, height = struct.unpack(">II", picture[16:24])
+    return width, height
+
+
+def test_every_example_is_run_here() -> None:
+    assert {main.parent.name for main in EXAMPLES.glob("*/main.py")} == set(NEEDS)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS))
+def test_an_example_has_messages_handlers_and_a_main_that_says_how_to_run_it(name: str) -> None:
+    for file in ("messages.py", "handlers.py", "main.py"):
+        assert (EXAMPLES / name / file).read_text().startswith('"""')
+    assert f"    python examples/{name}/main.py" in (EXAMPLES / name / "main.py").read_text()
+
+
+def test_ping_pong_ends_by_itself_with_the_last_message_heard_by_all(tmp_path: Path) -> None:
+    printed = run(tmp_path, "ping_pong")
+    assert "10000 pings, 9999 pongs" in printed
+    assert "C heard all 19999 of them, the last was 'Ping 10000'" in printed
+
+
+def test_protobuf_classes_travel_between_workers(tmp_path: Path) -> None:
+    printed = run(tmp_path, "protobuf")
+    assert "BUY 10 ACME at 98.75" in printed
+    assert "6 quotes, 3 orders" in printed
+
+
+def test_zero_copy_records_are_read_in_place_and_kept(tmp_path: Path) -> None:
+    printed = run(tmp_path, "zero_copy")
+    assert "100 blocks of 1056 bytes, the loudest is 63" in printed
+    assert ("numpy" in printed) == (importlib.util.find_spec("numpy") is not None)
+
+
+def test_telemetry_sums_up_and_draws_what_it_measured(tmp_path: Path) -> None:
+    chart = tmp_path / "chart.png"
+    printed = run(tmp_path, "telemetry", "--seconds", "2", "--interval", "0.1", "--chart", chart)
+    for expected in ("cpu 0 ", "memory ", "Smoother  Smoothed", "analysis ", "bus: ", f"chart: {chart}"):
+        assert expected in printed
+    width, height = size_of_png(chart)
+    assert width > 1000
+    assert height > 300
+    assert list(tmp_path.iterdir()) == [chart]
+
+
+def test_telemetry_that_had_no_time_for_a_sample_says_so(tmp_path: Path) -> None:
+    assert "no samples" in run(tmp_path, "telemetry", "--seconds", "0")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_telemetry_ends_with_tables_and_chart_when_interrupted(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("telemetry", "--seconds", "600", "--interval", "0.05"),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert " s " in process.stdout.readline()       # it measures
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert errors == ""
+    assert process.returncode == 130
+    assert "Smoother  Smoothed" in printed
+    assert size_of_png(tmp_path / "telemetry.png")
+
+
+def test_telemetry_draws_over_itself_on_a_terminal(tmp_path: Path) -> None:
+    ours, its = pty.openpty()
+    process = subprocess.Popen(command("telemetry", "--seconds", "1.5"), cwd=tmp_path, stdout=its, stderr=its)
+    os.close(its)
+    deadline = threading.Timer(TIMEOUT, process.kill)
+    deadline.start()
+    try:
+        shown = read_terminal(ours)
+        assert process.wait() == 0, shown
+    finally:
+        deadline.cancel()
+        process.kill()
+        os.close(ours)
+    assert len(re.findall(r"\x1b\[\d+F\x1b\[1mnanobus telemetry", shown)) >= 2
+    hidden, alerts, visible, chart = map(shown.index, ("\x1b[?25l", "last alerts", "\x1b[?25h", "chart: "))
+    assert hidden < alerts < visible < chart
+
+
+def read_terminal(terminal: int) -> str:
+    """Return all that is written to a terminal until nobody holds it any more."""
+    pieces = []
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:                                 # Linux's way to say that the other end is closed
+            piece = b""
+        if not piece:
+            break
+        pieces.append(piece)
+    return b"".join(pieces).decode()
