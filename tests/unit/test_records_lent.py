@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import gc
-import importlib.util
-import os
 import pickle
-import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -20,7 +18,7 @@ from nanobus.errors import DecodeError, EncodeError, RecordReleasedError
 from nanobus.field_types import Array, f64, i64, u8
 from nanobus.records import Record
 
-NATIVE = Path(__file__).parents[1] / "native"
+NATIVE = Path(__file__).resolve().parents[1] / "native"
 
 
 class Quote(Record):
@@ -36,20 +34,9 @@ class Padded(Record):
 
 
 @pytest.fixture(scope="session")
-def record_probe(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    build = tmp_path_factory.mktemp("native")
-    beside_python = os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    for command in (["meson", "setup", str(build), str(NATIVE)], ["meson", "compile", "-C", str(build)]):
-        done = subprocess.run(command, env=beside_python, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "warning:" not in done.stdout, done.stdout
-    found = next(path for path in build.glob("record_probe*") if path.suffix in (".so", ".pyd"))
-    spec = importlib.util.spec_from_file_location("record_probe", found)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def record_probe(build_project: Callable[[Path], SimpleNamespace]) -> ModuleType:
+    probe: ModuleType = build_project(NATIVE).record_probe
+    return probe
 
 
 @pytest.fixture(params=[True, False], ids=["private", "shared"])
