@@ -102,5 +102,3 @@ cdef object FROM_A_BUS
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
 cdef void interrupt_writer(BusWriter writer) noexcept
 cdef void interrupt_reader(BusReader reader) noexcept
-cdef uint16_t source_id_of(object source) except? 0
-cdef uint16_t message_id_of(object message_id) except? 0

@@ -12,13 +12,13 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT64_MAX, UINT32_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from nanobus.bus.codec cimport message_id_of, source_id_of
 from nanobus.bus.envelope cimport Gap, envelope_of
 from nanobus.bus.waiting cimport nanoseconds
 from nanobus.core.atomics cimport store_release_32
 from nanobus.core.clock cimport monotonic_ns
-from nanobus.core.layout cimport FIRST_LIBRARY_ID, relative_cause
+from nanobus.core.layout cimport relative_cause
 
-from nanobus.bus.codec import checked_message_id, checked_source_id
 from nanobus.errors import (
     BusClosedError, BusFullError, CorruptMessageError, HandleInUseError, MessageTooLargeError, NanobusError
 )
@@ -29,21 +29,6 @@ cdef object FROM_A_BUS = object()
 
 cdef enum:
     SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often, though signals end most sleeps
-
-
-cdef uint16_t source_id_of(object source) except? 0:
-    """The u16 of an int, an IntEnum member, or a class with a `source_id` (Handler)."""
-    if type(source) is int and 0 <= <object> source < FIRST_LIBRARY_ID:
-        return source
-    if isinstance(source, type):
-        source = getattr(source, "source_id", source)
-    return checked_source_id(source)
-
-
-cdef uint16_t message_id_of(object message_id) except? 0:
-    if type(message_id) is int and 0 <= <object> message_id < FIRST_LIBRARY_ID:
-        return message_id
-    return checked_message_id(message_id)
 
 
 cdef uint64_t cause_of(object cause) except? 0:

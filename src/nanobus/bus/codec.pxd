@@ -37,3 +37,7 @@ cdef class ObjectCodec(Codec):
 
 
 cdef Codec codec_of(object message)     # MessageError for a class that was never declared
+
+# The u16 of an int, an IntEnum member or, as a source, a class with a `source_id` (Handler).
+cdef uint16_t source_id_of(object source) except? 0
+cdef uint16_t message_id_of(object message_id) except? 0

@@ -151,6 +151,20 @@ cdef int checked_id(str kind, object value) except -1:
     return value
 
 
+cdef uint16_t source_id_of(object source) except? 0:
+    if type(source) is int and 0 <= <object> source < FIRST_LIBRARY_ID:
+        return source
+    if isinstance(source, type):
+        source = getattr(source, "source_id", source)
+    return checked_source_id(source)
+
+
+cdef uint16_t message_id_of(object message_id) except? 0:
+    if type(message_id) is int and 0 <= <object> message_id < FIRST_LIBRARY_ID:
+        return message_id
+    return checked_message_id(message_id)
+
+
 def register(Codec codec not None):
     """Make `codec` the one of its class; a class that has another id already is refused."""
     cdef Codec known = registry.setdefault(codec.message_type, codec)

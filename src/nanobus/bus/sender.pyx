@@ -3,8 +3,8 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from nanobus.bus.base cimport NO_CAUSE, Bus, source_id_of
-from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
+from nanobus.bus.base cimport NO_CAUSE, Bus
+from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
 from nanobus.core.layout cimport relative_cause
 
 from nanobus.bus.codec import find_codec
