@@ -7,7 +7,9 @@ import gc
 import pickle
 import sys
 import threading
-from types import ModuleType
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
@@ -15,6 +17,8 @@ import pytest
 from nanobus.errors import DecodeError, EncodeError, RecordReleasedError
 from nanobus.field_types import Array, f64, i64, u8
 from nanobus.records import Record
+
+NATIVE = Path(__file__).resolve().parents[1] / "native"
 
 
 class Quote(Record):
@@ -27,6 +31,12 @@ class Quote(Record):
 class Padded(Record):
     narrow: u8 = 7
     wide: f64
+
+
+@pytest.fixture(scope="session")
+def record_probe(build_project: Callable[[Path], SimpleNamespace]) -> ModuleType:
+    probe: ModuleType = build_project(NATIVE).record_probe
+    return probe
 
 
 @pytest.fixture(params=[True, False], ids=["private", "shared"])

@@ -39,8 +39,8 @@ cdef class RecordCodec(Codec):
     cdef RecordType record_type     # own, as `Codec.__init__` may be called again
     cdef RecordLayout layout
     cdef bint is_private
-    cdef RecordBytes view           # of a private codec; BLANK unless lent
-    cdef bint lent
+    cdef RecordBytes view           # of a private codec, None until its first message
+    cdef bint is_spare              # the view is here, BLANK; else it is lent, or there is none
 
     def __cinit__(self, record_type, message_id):
         self.layout = layout_of(record_type)
@@ -66,36 +66,32 @@ cdef class RecordCodec(Codec):
         cdef RecordBytes record
         if size != self.fixed_size:
             check_size(self.layout, size)
-        if self.is_private and not self.lent:
-            if self.view is None:
-                self.view = blank(self.record_type)
-                self.view.layout = self.layout
-            self.lent = True
+        if self.is_spare:
+            self.is_spare = False
             record = self.view
-        else:                       # shared by threads, or the view is out: a handler within a handler
+        else:                       # shared by threads, or the view is lent: a handler within a handler
             record = blank(self.record_type)
             record.layout = self.layout
+            if self.is_private and self.view is None:
+                self.view = record
         record.address = <uint8_t *> payload
         record.ownership = BORROWED
         return record
 
     cdef int settle(self, object message) except -1:
-        cdef RecordBytes record = None
+        cdef RecordBytes record
         if <PyObject *> message == <PyObject *> self.view:
-            self.lent = False
             # Two references, this codec's and the caller's: nobody else can have or get one, as there are no weak
             # references and the view is untracked by the collector. That holds without a GIL too: a count can only
             # rise through a reference that is counted already, and other threads have none.
             if Py_REFCNT(<PyObject *> message) == 2 and type(message) is self.record_type:
-                forget(self.view, BLANK)
+                take_back(self.view)
+                self.is_spare = True
                 return 0
-            record = self.view
             self.view = None
-        elif isinstance(message, RecordBytes):
-            record = <RecordBytes> message
-        if record is not None:
-            with cython.critical_section(record):
-                detach(record)
+        record = <RecordBytes?> message
+        with cython.critical_section(record):
+            detach(record)
         return 0
 
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
@@ -136,3 +132,10 @@ cdef class RecordCodec(Codec):
             if record.ownership == CLAIMED:
                 forget(record, RELEASED)
         return 0
+
+
+cdef inline void take_back(RecordBytes view) noexcept:
+    if view.ownership == FROZEN:        # it exported a buffer, which is gone again
+        forget(view, BLANK)
+    view.address = NULL
+    view.ownership = BLANK

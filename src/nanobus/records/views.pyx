@@ -360,19 +360,19 @@ cdef class RecordType(type):
     def __prepare__(cls, name, bases, **keywords):
         return {"__slots__": ()}
 
-    def __init__(self, name, bases, namespace, **keywords):
-        type.__init__(self, name, bases, namespace)
-        if self.layout is not None:
-            raise TypeError(f"{self.__qualname__} is initialised already")
-        if not issubclass(self, RecordBytes):       # descriptors take its instances for such
-            raise MessageError(f"{self.__qualname__} must extend Record to be of {type(self).__qualname__}")
+    def __init__(cls, name, bases, namespace, **keywords):
+        type.__init__(cls, name, bases, namespace)
+        if cls.layout is not None:
+            raise TypeError(f"{cls.__qualname__} is initialised already")
+        if not issubclass(cls, RecordBytes):       # descriptors take its instances for such
+            raise MessageError(f"{cls.__qualname__} must extend Record to be of {type(cls).__qualname__}")
         record_bases = [base for base in bases if isinstance(base, RecordType)]
         if len(record_bases) > 1:
-            raise MessageError(f"{self.__qualname__} must extend one record class, got {record_bases!r}")
+            raise MessageError(f"{cls.__qualname__} must extend one record class, got {record_bases!r}")
         if record_bases:
-            check_instances_hold_bytes_only(self)
-            self.layout = new_layout(self, (<RecordType> record_bases[0]).layout)
-            (<TypeSlots *> self).tp_vectorcall = construct
+            check_instances_hold_bytes_only(cls)
+            cls.layout = new_layout(cls, (<RecordType> record_bases[0]).layout)
+            (<TypeSlots *> cls).tp_vectorcall = construct
 
 
 cdef int check_instances_hold_bytes_only(RecordType record_type) except -1:
