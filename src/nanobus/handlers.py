@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partialmethod
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, ClassVar, TypeVar
 
 from nanobus.bus.codec import checked_source_id
@@ -29,6 +31,7 @@ def on(*message_types: type) -> Callable[[Method], Method]:
         raise TypeError(f"@on takes message classes, got {', '.join(map(repr, message_types)) or 'nothing'}")
 
     def mark(method: Method) -> Method:
+        check_method(method, "@on")
         setattr(method, RECEIVES, (*getattr(method, RECEIVES, ()), *message_types))
         return method
 
@@ -55,10 +58,19 @@ def every(seconds: Period) -> Callable[[Method], Method]:
         period_ns(seconds, None)
 
     def mark(method: Method) -> Method:
+        check_method(method, "@every")
         setattr(method, PERIODS, (*getattr(method, PERIODS, ()), seconds))
         return method
 
     return mark
+
+
+def check_method(method: object, decorator: str) -> None:
+    """Raise unless calling `method` runs its body."""
+    if not callable(method) or isinstance(method, (staticmethod, classmethod, partialmethod)):
+        raise TypeError(f"{decorator} marks plain methods, got {method!r}")
+    if any(kind(method) for kind in (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)):
+        raise TypeError(f"{decorator} marks plain methods, and calling {method!r} would not run its body")
 
 
 def period_ns(period: Period, config: Any) -> int:
@@ -67,6 +79,14 @@ def period_ns(period: Period, config: Any) -> int:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 1e-6 <= seconds <= 1e9:
         raise ValueError(f"@every takes seconds in 1e-6..1e9, got {seconds!r}")
     return int(seconds * 1e9)
+
+
+def marks_of(cls: type, name: str, kind: str) -> tuple[Any, ...]:
+    """Return the marks of a method; an override without any has those of the method it overrides."""
+    definitions = [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+    if definitions[0] is None:
+        return ()
+    return next((marks for one in definitions if (marks := getattr(one, kind, ()))), ())
 
 
 class Handler(Service):
@@ -90,7 +110,8 @@ class Handler(Service):
 
     Notes
     -----
-    Made inside its worker, which alone calls it: a handler needs no locks.
+    Made inside its worker, which alone calls it: a handler needs no locks. A method that overrides a marked one is
+    called in its place; `name = None` takes it out.
     """
 
     source_id: ClassVar[int | None] = None
@@ -103,15 +124,14 @@ class Handler(Service):
         receives: dict[type, str] = {}
         timers: list[tuple[Period, str]] = []
         for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
-            method = getattr(cls, name, None)
-            for message_type in getattr(method, RECEIVES, ()):
+            for message_type in marks_of(cls, name, RECEIVES):
                 if message_type in receives:
                     raise RoutingError(
                         f"{cls.__qualname__} has two methods for {message_type.__qualname__}: "
                         f"{receives[message_type]} and {name}"
                     )
                 receives[message_type] = name
-            timers += [(period, name) for period in getattr(method, PERIODS, ())]
+            timers += [(period, name) for period in marks_of(cls, name, PERIODS)]
         cls.receives = receives
         cls.timers = tuple(timers)
 

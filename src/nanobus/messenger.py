@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from nanobus.bus.base import Bus
-from nanobus.errors import HandlerError, NanobusError, StopTimeoutError
+from nanobus.errors import BusClosedError, HandlerError, NanobusError, StopTimeoutError
 from nanobus.routing import Worker, check
 from nanobus.running import RunningWorker
 
-SIGNAL_CHECK_SECONDS = 0.1
+logger = logging.getLogger("nanobus")
 
 
 class Messenger:
@@ -40,12 +41,12 @@ class Messenger:
     def __init__(self, bus: Bus, workers: Sequence[Worker], config: Any = None) -> None:
         if not isinstance(bus, Bus):
             raise TypeError(f"bus must be a Bus, got {bus!r}")
-        for worker in workers:
+        self.workers = tuple(workers)
+        for worker in self.workers:
             if not isinstance(worker, Worker):
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
-        check(workers)
+        check(self.workers)
         self.bus = bus
-        self.workers = tuple(workers)
         self.config = config
         self._lock = threading.Lock()
         self._running: JoinHandles | None = None
@@ -109,13 +110,13 @@ class JoinHandles:
                 self._workers.append(RunningWorker(self, worker, messenger.bus, messenger.config))
         except BaseException:
             for running in self._workers:
-                running.close()
+                running.abandon()
             raise
 
     @property
     def finished(self) -> bool:
         """Whether every worker has stopped."""
-        return all(one.thread.ident is not None and not one.thread.is_alive() for one in self._workers)
+        return all(running.done.is_set() for running in self._workers)
 
     @property
     def error(self) -> HandlerError | None:
@@ -140,8 +141,8 @@ class JoinHandles:
         """
         try:
             self._wait(timeout)
-        except KeyboardInterrupt:
-            self._stop_after_interrupt()
+        except KeyboardInterrupt as interrupt:
+            self._stop_after(interrupt)
             raise
         with self._lock:
             error, self._raised = None if self._raised else self._error, True
@@ -163,7 +164,10 @@ class JoinHandles:
 
     def request_stop(self, drain: bool = True) -> None:
         """Ask the workers to stop, and return at once."""
-        position = self._messenger.bus.head if drain and not self._messenger.bus.closed else 0
+        try:
+            position = self._messenger.bus.head if drain else 0
+        except BusClosedError:
+            position = 0
         for running in self._workers:
             running.request_stop(position)
 
@@ -179,50 +183,58 @@ class JoinHandles:
         if exception is None:
             self.request_stop()
             self.join()
-        elif isinstance(exception, KeyboardInterrupt):
-            self._stop_after_interrupt()
         else:
-            self.stop()
-            if self._error is not None and self._error is not exception:
-                exception.add_note(f"meanwhile a handler had failed: {self._error}")
+            self._stop_after(exception)
 
     def _begin(self) -> None:
-        for running in self._workers:
-            running.thread.start()
         try:
+            for running in self._workers:
+                running.thread.start()
             self.built.wait()
         except threading.BrokenBarrierError:
             self.join()
-            raise
-        except BaseException:
+            raise NanobusError("the messenger was stopped while it started") from None
+        except BaseException as error:              # an interrupt, or no more threads
             self.built.abort()
-            self._stop_after_interrupt()
+            for running in self._workers:
+                running.abandon()
+            self.request_stop(drain=False)
+            self._stop_after(error)
             raise
 
     def _wait(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
+        if any(running.thread is threading.current_thread() for running in self._workers):
+            raise NanobusError("a handler cannot wait for its own worker: it asks for the stop with self.stop()")
         for running in self._workers:
-            while running.thread.is_alive():
-                left = SIGNAL_CHECK_SECONDS if deadline is None else deadline - time.monotonic()
-                if left <= 0:
-                    alive = ", ".join(repr(one.worker.name) for one in self._workers if one.thread.is_alive())
-                    raise StopTimeoutError(f"still running after {timeout} s: {alive}")
-                running.thread.join(min(left, SIGNAL_CHECK_SECONDS))
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if not running.done.wait(left):
+                busy = ", ".join(repr(one.worker.name) for one in self._workers if not one.done.is_set())
+                raise StopTimeoutError(f"still running after {timeout} s: {busy}")
 
-    def _stop_after_interrupt(self) -> None:
+    def _stop_after(self, exception: BaseException) -> None:
+        """Stop and drain because of `exception`, which is told what else failed; an interrupt ends the draining."""
         try:
             self.stop(drain=True)
         except KeyboardInterrupt:
             self.stop(drain=False)
             raise
+        finally:
+            if self._error is not None and self._error is not exception:
+                exception.add_note(f"meanwhile a handler had failed: {self._error}")
 
     def nobody_reads(self) -> bool:
         """Whether every worker has read its last message."""
         return all(running.reads_no_more for running in self._workers)
 
     def fail(self, error: HandlerError) -> None:
-        """Keep the first error, and stop everything."""
+        """Keep the first error, log the others, and stop everything."""
         with self._lock:
+            first = self._error is None
             if self._error is None:
                 self._error = error
+            else:
+                self._error.add_note(f"then: {error}")
+        if not first:
+            logger.error("%s", error, exc_info=error.__cause__)
         self.request_stop(drain=False)

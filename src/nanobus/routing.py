@@ -62,21 +62,34 @@ class Worker:
             raise TypeError(f"a worker's name must be a text, got {name!r}")
         if on_error not in ("stop", "skip") and not callable(on_error):
             raise ValueError(f'on_error must be "stop", "skip" or a callable, got {on_error!r}')
-        if not 0 < idle < 1e9:
+        if not isinstance(idle, (int, float)) or not 0 < idle < 1e9:
             raise ValueError(f"idle must be > 0 seconds, got {idle!r}")
-        if not KIBIBYTE <= outbox_limit < 2**63:
+        if not isinstance(outbox_limit, int) or not KIBIBYTE <= outbox_limit < 2**63:
             raise ValueError(f"outbox_limit must be >= {KIBIBYTE} bytes, got {outbox_limit!r}")
-        for handler in handlers:
-            check_handler(handler, f"a handler of worker {name!r}")
         self.name = name
         self.handlers = tuple(handlers)
-        self.routes = {key: tuple(receivers) for key, receivers in (routes or {}).items()}
+        for handler in self.handlers:
+            check_handler(handler, f"a handler of worker {name!r}")
+        self.routes = checked_routes(name, {} if routes is None else routes)
         self.on_error = on_error
         self.idle = idle
         self.outbox_limit = outbox_limit
 
     def __repr__(self) -> str:
         return f"Worker({self.name!r}, [{', '.join(handler.__qualname__ for handler in self.handlers)}])"
+
+
+def checked_routes(worker: str, routes: Routes) -> dict[tuple[Source, type], tuple[type[Handler], ...]]:
+    """Return a copy of `routes`, or say what in it has not the form of a route."""
+    form = f"the routes of worker {worker!r} are {{(source, message class): [receivers]}}"
+    if not isinstance(routes, Mapping):
+        raise RoutingError(f"{form}, got {routes!r}")
+    for key, receivers in routes.items():
+        if not isinstance(key, tuple) or len(key) != 2:
+            raise RoutingError(f"{form}, got the key {key!r}")
+        if not isinstance(receivers, (list, tuple)):
+            raise RoutingError(f"{form}, got the receivers {receivers!r}")
+    return {key: tuple(receivers) for key, receivers in routes.items()}
 
 
 def check_handler(handler: object, what: str) -> None:

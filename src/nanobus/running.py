@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
@@ -18,6 +19,14 @@ logger = logging.getLogger("nanobus")
 
 FLUSH_SECONDS = 0.1                     # between looks at whether somebody still reads
 LAST_FLUSH_SECONDS = 5.0                # with no worker reading any more, only readers outside can make room
+
+
+def text_of(error: BaseException) -> str:
+    """Return the class and text of an error, also of one whose text cannot be had."""
+    try:
+        return f"{type(error).__qualname__}: {error}"
+    except BaseException as second:
+        return f"{type(error).__qualname__}, whose text raises {type(second).__qualname__}"
 
 
 class Crew(Protocol):
@@ -38,6 +47,7 @@ class RunningWorker:
     def __init__(self, crew: Crew, worker: Worker, bus: Bus, config: Any) -> None:
         self.worker = worker
         self.thread = threading.Thread(target=self._run, name=worker.name, daemon=True)
+        self.done = threading.Event()
         self.reads_no_more = False
         self._crew = crew
         self._config = config
@@ -53,15 +63,22 @@ class RunningWorker:
         self._started: list[tuple[int, Handler]] = []
         self._lock = threading.Lock()
         self._stop_at: int | None = None
+        self._runs = False
+        self._abandoned = False
 
     def _run(self) -> None:
+        with self._lock:
+            self._runs = not self._abandoned
+        if not self._runs:
+            return
         try:
             if self._make_handlers() and self._start_handlers():
                 self._loop.run()  # type: ignore[union-attr]  # made with the handlers
         except BaseException as error:
             self._crew.fail(self._describe(None, None, None, error))
-            self._crew.built.abort()                # if somebody still waits for this worker
         finally:
+            if self._loop is None:
+                self._crew.built.abort()            # whoever waits for this worker need not any more
             self._finish()
 
     def request_stop(self, position: int) -> None:
@@ -80,10 +97,16 @@ class RunningWorker:
             "held": self._outlet.held,
         }
 
-    def close(self) -> None:
-        """Give the lines in the bus back."""
+    def abandon(self) -> None:
+        """Never run, unless the thread runs already."""
+        with self._lock:
+            self._abandoned = True
+            if self._runs:
+                return
         self._reader.close()
         self._writer.close()
+        self.reads_no_more = True
+        self.done.set()
 
     def _make_handlers(self) -> bool:
         for index, handler_class in enumerate(self.worker.handlers):
@@ -94,7 +117,6 @@ class RunningWorker:
                 handler.__init__(self._config)  # type: ignore[misc]  # bound first: it may send
             except BaseException as error:
                 self._crew.fail(self._describe(index, None, None, error))
-                self._crew.built.abort()
                 return False
         loop = self._make_loop()
         with self._lock:
@@ -111,7 +133,7 @@ class RunningWorker:
         timers = [
             Timer(getattr(handler, name), period_ns(period, self._config), index, source_id(type(handler)), number)
             for index, handler in enumerate(self._handlers)
-            for number, (period, name) in enumerate(handler.timers)
+            for number, (period, name) in enumerate(type(handler).timers)
         ]
         turn_hooks = [
             (index, handler.on_loop)
@@ -126,31 +148,42 @@ class RunningWorker:
     def _start_handlers(self) -> bool:
         for index, handler in enumerate(self._handlers):
             self._started.append((index, handler))
+            if not self._call_hook(index, handler.on_start):
+                return False
+        return True
+
+    def _call_hook(self, index: int, hook: Callable[..., None], *arguments: Any) -> bool:
+        """Call a hook outside of any message; whether the worker goes on."""
+        try:
             try:
-                handler.on_start()
-            except BaseException as error:
-                if not self._fail(index, None, None, error):
-                    return False
+                hook(*arguments)
+            finally:
+                self._outlet.end_claim()
+        except BaseException as error:
+            return self._fail(index, None, None, error)
         return True
 
     def _finish(self) -> None:
         """Let writers pass, say goodbye, send what was held back."""
-        self._reader.close()
-        self.reads_no_more = True
-        for index, handler in self._started:
-            try:
-                handler.on_stop()
-            except BaseException as error:
-                self._fail(index, None, None, error)
-        self._flush()
-        self._writer.close()
-        for handler in self._handlers:
-            bind(handler, source_id(type(handler)), None)
+        try:
+            self._reader.close()
+            self.reads_no_more = True
+            for index, handler in self._started:
+                self._call_hook(index, handler.on_stop)
+            self._flush()
+            self._writer.close()
+            for handler in self._handlers:
+                bind(handler, source_id(type(handler)), None)
+        except BaseException as error:
+            self._crew.fail(self._describe(None, None, None, error))
+        finally:
+            self.reads_no_more = True
+            self.done.set()
 
     def _flush(self) -> None:
-        if self._loop is None:
+        if self._loop is None or not self._outlet.held:
             return
-        while not self._crew.nobody_reads() and self._loop.flush(FLUSH_SECONDS):
+        while not self._writer.closed and not self._crew.nobody_reads() and self._loop.flush(FLUSH_SECONDS):
             pass                                    # other workers still read, and make room
         held = self._loop.flush(LAST_FLUSH_SECONDS)
         if held:
@@ -160,10 +193,7 @@ class RunningWorker:
     def _on_gap(self, gap: Gap) -> None:
         logger.warning("worker %r lost messages: %r", self.worker.name, gap)
         for index, handler in enumerate(self._handlers):
-            try:
-                handler.on_gap(gap)
-            except BaseException as error:
-                self._fail(index, None, gap.first_lost, error)
+            self._call_hook(index, handler.on_gap, gap)
 
     def _fail(self, index: int | None, message: object, position: int | None, error: BaseException) -> bool:
         """Apply the worker's policy to an error; whether the worker goes on."""
@@ -189,7 +219,7 @@ class RunningWorker:
         what = "" if message is None else f" on {type(message).__qualname__}"
         where = "" if position is None else f" at position {position}"
         failure = HandlerError(
-            f"{who}worker {self.worker.name!r} failed{what}{where}: {type(error).__qualname__}: {error}",
+            f"{who}worker {self.worker.name!r} failed{what}{where}: {text_of(error)}",
             worker=self.worker.name, handler=handler, message=message, position=position,
         )
         failure.__cause__ = error

@@ -56,9 +56,9 @@ cdef extern from *:
             return 1;
         if (field[1] && (field[2] == 'Z' || field[2] == 'X'))
             return 0;
-        field++;
-        for (int skip = 0; skip < 20 && field; skip++)
-            field = strchr(field + 1, ' ');
+        field++;                                    /* the blank before field 3 */
+        for (int number = 3; number < 22 && field; number++)
+            field = strchr(field + 1, ' ');         /* field 22 is the start time */
         uint64_t start = field ? strtoull(field, NULL, 10) : 0;
         return start ? start : 1;
     #endif

@@ -5,6 +5,9 @@ from nanobus.bus.sender cimport InPlaceClaim
 from nanobus.dispatch.outbox cimport Outbox
 
 
+cdef class OutletClaim(InPlaceClaim)
+
+
 cdef class Outlet:
     """One per worker; used by its thread only."""
     cdef BusWriter writer
@@ -12,7 +15,9 @@ cdef class Outlet:
     cdef object request_stop            # called by a handler that wants the messenger to stop
     cdef uint64_t position              # of the message at hand, or NO_CAUSE
     cdef int64_t timestamp              # of the message at hand; 0: not known yet
-    cdef bint claimed                   # a claim in place is open: what is sent meanwhile goes behind it
+    cdef OutletClaim claimed            # the claim in a slot that is open: what is sent meanwhile goes behind it
+    cdef bint stop_wanted               # a handler asked; the loop passes it on when the outbox is empty
+    cdef unsigned long thread           # the worker's
 
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1

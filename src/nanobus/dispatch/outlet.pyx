@@ -17,7 +17,13 @@ from nanobus.core.layout cimport relative_cause
 from nanobus.dispatch.outbox cimport Outbox
 
 from nanobus.bus.codec import find_codec
-from nanobus.errors import BusClosedError, BusFullError, MappingError, MessageTooLargeError, NotRunningError
+from nanobus.errors import (
+    BusClosedError, BusFullError, HandleInUseError, MappingError, MessageTooLargeError, NanobusError, NotRunningError
+)
+
+
+cdef extern from "pythread.h":
+    unsigned long PyThread_get_thread_ident() noexcept
 
 
 @cython.final
@@ -45,6 +51,13 @@ cdef class Outlet:
         """Messages in the outbox."""
         return self.outbox.count
 
+    def end_claim(self):
+        """Abort the claim that a handler left open, if it did, and say so."""
+        self.timestamp = 0
+        if self.claimed is not None:
+            self.claimed.__exit__(NanobusError, None, None)
+            raise NanobusError("the handler returned with a claim open; it was aborted, nobody saw the record")
+
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1:
         cdef BusStatus status
         cdef Slot slot
@@ -52,7 +65,7 @@ cdef class Outlet:
             raise MessageTooLargeError(
                 f"a payload must be at most {self.writer.bus.max_payload} bytes on this bus, got {size}"
             )
-        if self.outbox.count or self.claimed:
+        if self.outbox.count or self.claimed is not None:
             return self.hold(source, message, payload, <uint32_t> size)
         status = self.writer.claim(<uint32_t> size, &slot)
         if status == BUS_OK:
@@ -147,12 +160,17 @@ cdef class Service:
         return self.generator
 
     def stop(self):
-        """Ask the messenger to stop: what is on the bus by now is still handled, by every worker."""
-        self.running().request_stop()
+        """Ask the messenger to stop: what was sent before, by this worker or others, is still handled by every worker.
+
+        What handlers send in answer to that is on the bus, but nobody may be left to handle it.
+        """
+        self.running().stop_wanted = True
 
     cdef Outlet running(self):
         if self.outlet is None:
             raise NotRunningError(f"{type(self).__qualname__} is in no running worker")
+        if self.outlet.thread != PyThread_get_thread_ident():
+            raise HandleInUseError("a handler is used in its worker's thread; in another, use bus.sender()")
         return self.outlet
 
 
@@ -169,10 +187,10 @@ cdef class OutletClaim(InPlaceClaim):
             raise MessageTooLargeError(
                 f"a payload must be at most {self.outlet.writer.bus.max_payload} bytes on this bus, got {size}"
             )
-        if not self.outlet.claimed and not self.outlet.outbox.count:
+        if self.outlet.claimed is None and not self.outlet.outbox.count:
             status = self.outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
-                self.outlet.claimed = True
+                self.outlet.claimed = self
                 self.slot.header.source = self.source
                 self.slot.header.message = self.codec.message_id
                 self.slot.header.cause = relative_cause(self.slot.position, self.outlet.position)
@@ -186,7 +204,7 @@ cdef class OutletClaim(InPlaceClaim):
     cdef int finish(self, bint commit) except -1:
         cdef uint8_t *staged = self.staged
         if staged == NULL:
-            self.outlet.claimed = False
+            self.outlet.claimed = None
             if commit:
                 self.outlet.writer.commit(&self.slot)
             else:
@@ -204,4 +222,6 @@ cdef class OutletClaim(InPlaceClaim):
 cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
     service.source = source
     service.outlet = outlet
+    if outlet is not None:
+        outlet.thread = PyThread_get_thread_ident()
     return 0

@@ -45,10 +45,11 @@ cdef class Router:
     """
 
     def __cinit__(self, dict routes not None, dict codecs not None):
+        routes = {key: tuple(receivers) for key, receivers in routes.items()}
         sources = sorted({source for source, _ in routes})
         messages = sorted({message for _, message in routes})
         private = {message: (<Codec?> codecs[message]).private() for message in messages}
-        receivers = []
+        kept = []
         self.source_limit = max(sources, default=-1) + 1
         self.message_limit = max(messages, default=-1) + 1
         self.message_count = len(messages)
@@ -73,9 +74,9 @@ cdef class Router:
                     self.entries[used].call = call_function
                 self.entries[used].function = <PyObject *> function
                 self.entries[used].handler = handler
-                receivers.append((function, receiver))
+                kept.append((function, receiver))
                 used += 1
-        self.kept = (tuple(private.values()), tuple(receivers))
+        self.kept = (tuple(private.values()), tuple(kept))
 
     def __dealloc__(self):
         free(self.sources)

@@ -28,6 +28,7 @@ cdef class WorkerLoop:
     cdef int64_t next_due               # monotonic ns; highest i64: no timers
     cdef uint64_t stop_at               # atomic: handle no slot at or past it
     cdef bint failed
+    cdef object broken                  # what `on_failure` itself raised; raised by `run` in turn
     cdef bint decoding
     cdef readonly uint64_t handled      # messages that had a receiver here
     cdef readonly uint64_t skipped      # messages that had none
@@ -41,4 +42,6 @@ cdef class WorkerLoop:
     cdef int write_due_timers(self) except -1
     cdef int run_turn_hooks(self) except -1
     cdef BusStatus skip_unrouted(self) noexcept nogil
-    cdef int64_t rest_ns(self) noexcept nogil
+    cdef int64_t rest_ns(self, int64_t until) noexcept nogil
+    cdef int end_claim(self, object handler, object message, object position) except -1
+    cdef void forget_ticks(self)

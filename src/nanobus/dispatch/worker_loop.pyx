@@ -107,12 +107,15 @@ cdef class WorkerLoop:
             while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
                 try:
                     status = self.deliver()
-                except Exception as error:
+                except BaseException as error:
                     if not self.decoding:
                         raise
                     status = self.fail_to_decode(error)
                 if self.outlet.outbox.count:
                     self.outlet.outbox.flush(self.outlet.writer)
+                if self.outlet.stop_wanted and not self.outlet.outbox.count:
+                    self.outlet.stop_wanted = False
+                    self.outlet.request_stop()          # now that all it said before is on the bus
                 if self.next_due != INT64_MAX and monotonic_ns() >= self.next_due:
                     self.write_due_timers()
                 if self.turn_hooks:
@@ -122,8 +125,12 @@ cdef class WorkerLoop:
                         status = self.skip_unrouted()
                 if status == BUS_STOPPED and self.reader.closed:
                     raise BusClosedError("the bus of this worker is closed")
+            if self.broken is not None:
+                raise self.broken
         finally:
             self.reader.busy = False
+            if self.reader.closed:
+                self.reader.close_line()
 
     def stop(self, uint64_t position):
         """Let `run` end once every slot before `position` is handled; 0: after the message at hand."""
@@ -154,6 +161,8 @@ cdef class WorkerLoop:
                 return BUS_STOPPED
             status = self.reader.peek(&slot)
             if status != BUS_OK:
+                if status == BUS_LAPPED or status == BUS_CORRUPT:
+                    self.forget_ticks()
                 if status == BUS_LAPPED:
                     self.on_gap(Gap(self.reader.lost_from, self.reader.cursor))
                 elif status == BUS_CORRUPT:
@@ -199,21 +208,44 @@ cdef class WorkerLoop:
                     self.fail(entry.handler, message, slot.position, error)
             else:
                 Py_DecRef(result)
+            if self.outlet.claimed is not None:
+                self.end_claim(entry.handler, message, slot.position)
             entry += 1
         codec.settle(message)
         self.outlet.position = NO_CAUSE
+        self.outlet.timestamp = 0
         return 0
 
     cdef int fail(self, object handler, object message, object position, error) except -1:
+        cdef bint goes_on = False
         self.failures += 1
-        if not self.on_failure(handler, message, position, error):
+        try:
+            goes_on = self.on_failure(handler, message, position, error)
+        except BaseException as second:         # must not pass through `dispatch`, which has a message to take back
+            self.broken = second
+        if not goes_on:
             self.failed = True
         return 0
+
+    cdef int end_claim(self, object handler, object message, object position) except -1:
+        """Abort the claim a handler left open: everybody would wait for it."""
+        try:
+            self.outlet.end_claim()
+        except BaseException as error:
+            self.fail(handler, message, position, error)
+        return 0
+
+    cdef void forget_ticks(self):
+        """Lost messages may have been ticks: send them anew."""
+        cdef Timer timer
+        for timer in self.timers:
+            timer.under_way = False
 
     cdef BusStatus fail_to_decode(self, error) except? BUS_OK:
         self.decoding = False
         self.fail(None, None, self.outlet.position, error)
         self.outlet.position = NO_CAUSE
+        self.outlet.timestamp = 0
         self.reader.advance()
         return BUS_OK
 
@@ -221,7 +253,10 @@ cdef class WorkerLoop:
         """Call the timer that the slot is a tick of, if it is one of ours."""
         cdef Timer timer
         for timer in self.timers:
-            if timer.source == slot.header.source and timer.index == (<uint32_t *> slot.payload)[0]:
+            if (
+                timer.source == slot.header.source and slot.header.size == sizeof(uint32_t)
+                and timer.index == (<uint32_t *> slot.payload)[0]
+            ):
                 timer.under_way = False
                 self.handled += 1
                 self.outlet.position = slot.position
@@ -230,7 +265,10 @@ cdef class WorkerLoop:
                     timer.method()
                 except BaseException as error:
                     self.fail(timer.handler, None, slot.position, error)
+                if self.outlet.claimed is not None:
+                    self.end_claim(timer.handler, None, slot.position)
                 self.outlet.position = NO_CAUSE
+                self.outlet.timestamp = 0
                 return 0
         self.skipped += 1
         return 0
@@ -259,6 +297,8 @@ cdef class WorkerLoop:
                     hook()
                 except BaseException as error:
                     self.fail(handler, None, None, error)
+                if self.outlet.claimed is not None:
+                    self.end_claim(handler, None, None)
         return 0
 
     cdef BusStatus skip_unrouted(self) noexcept nogil:
@@ -266,11 +306,12 @@ cdef class WorkerLoop:
         cdef Slot slot
         cdef BusStatus status
         cdef int64_t rest
+        cdef int64_t until = monotonic_ns() + self.idle_ns if self.has_turn_hooks else INT64_MAX
         cdef uint32_t skips = 0
         while self.reader.cursor < load_acquire(&self.stop_at):
             status = self.reader.peek(&slot)
             if status == BUS_EMPTY:
-                rest = self.rest_ns()
+                rest = self.rest_ns(until)
                 if rest <= 0:
                     return BUS_EMPTY
                 status = self.reader.wait(rest)
@@ -284,16 +325,15 @@ cdef class WorkerLoop:
             self.skipped += 1
             self.reader.advance()
             skips += 1
-            if skips == BATCH:
+            if skips == BATCH or until != INT64_MAX and monotonic_ns() >= until:
                 return BUS_OK                           # the loop's other duties
         return BUS_STOPPED
 
-    cdef int64_t rest_ns(self) noexcept nogil:
+    cdef int64_t rest_ns(self, int64_t until) noexcept nogil:
         cdef int64_t rest = INT64_MAX
-        if self.next_due != INT64_MAX:
-            rest = self.next_due - monotonic_ns()
-        if self.has_turn_hooks:
-            rest = min(rest, self.idle_ns)
+        until = min(until, self.next_due)
+        if until != INT64_MAX:
+            rest = until - monotonic_ns()
         if self.outlet.outbox.count:
             rest = min(rest, OUTBOX_RETRY_NS)
         return rest
