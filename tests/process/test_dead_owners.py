@@ -112,3 +112,16 @@ def test_claim_in_a_living_process_is_waited_for(tmp_path):
     process.communicate("\n", timeout=20)
     assert [reader.read(20).source for _ in range(2)] == [5, 1]
     assert bus.statistics().sealed == 0
+
+
+def test_process_that_grows_is_still_alive(tmp_path):
+    bus = CircularBus(4096, tmp_path / "ring")
+    other = CircularBus(path=tmp_path / "ring")
+    reader = other.reader()
+    ballast = bytearray(80 << 20)                       # an owner is known by its start time, not by its size
+    with pytest.raises(BusFullError):
+        for _ in range(20):
+            bus.write(1, 1, bytes(480), timeout=0.02)
+    assert bus.statistics().dead_readers == 0
+    assert reader.read(0) is not None
+    assert len(ballast)

@@ -1,6 +1,7 @@
 """A handler that raises: who is told, and what goes on."""
 
 import logging
+import threading
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from nanobus import (
     BusClosedError,
     CircularBus,
     DecodeError,
+    HandleInUseError,
     Handler,
     HandlerError,
     Messenger,
@@ -16,7 +18,7 @@ from nanobus import (
     every,
     on,
 )
-from services import OUTSIDE, Keeper, Number, run
+from services import OUTSIDE, Keeper, Number, Reading, run
 
 
 class Failing(Handler, id=40):
@@ -143,3 +145,115 @@ def test_bus_closed_under_a_running_messenger_is_an_error_not_a_hang():
             bus.close()
             handles.join(20)
     assert isinstance(caught.value.__cause__, BusClosedError)
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+def test_error_without_a_text_is_raised_all_the_same_and_kept_records_stay_whole():
+    kept = []
+
+    class Keeping(Handler, id=42):
+        @on(Reading)
+        def reading(self, reading):
+            kept.append(reading)
+            if reading.number == 7:
+                raise UnspeakableError
+
+    bus = CircularBus(4096)
+    workers = [
+        Worker("a", [Keeping], {(OUTSIDE, Reading): [Keeping]}),
+        Worker("b", [Keeper], {(OUTSIDE, Number): [Keeper]}),
+    ]
+    with pytest.raises(HandlerError, match="UnspeakableError, whose text raises ValueError") as caught:
+        with Messenger(bus, workers).run() as handles:
+            for number in range(8):
+                bus.sender(OUTSIDE).send(Reading(number=number))
+            handles.join(20)
+    assert caught.value.position is not None
+    for _ in range(200):
+        bus.write(1, 1, bytes(64))
+    assert [one.number for one in kept] == list(range(8))
+
+
+def test_second_error_is_noted_and_logged(caplog):
+    class AlsoFailing(Handler, id=43):
+        @on(Number)
+        def number(self, number):
+            pass
+
+        def on_stop(self):
+            raise OSError("on the way out")
+
+    bus = CircularBus(1 << 16)
+    worker = Worker("a", [Failing, AlsoFailing], {(OUTSIDE, Number): [Failing, AlsoFailing]})
+    with pytest.raises(HandlerError, match="three is too much") as caught:
+        with Messenger(bus, [worker], {"seen": []}).run() as handles:
+            bus.sender(OUTSIDE).send(Number(3))
+            handles.join(20)
+    assert any("on the way out" in note for note in caught.value.__notes__)
+    assert "on the way out" in caplog.text
+
+
+def test_claim_that_a_handler_leaves_open_is_aborted_and_told():
+    class Forgetful(Handler, id=44):
+        @on(Number)
+        def number(self, number):
+            self.claim_left_open = self.claim(Reading)
+            self.claim_left_open.__enter__()
+
+    bus = CircularBus(1 << 16)
+    with pytest.raises(HandlerError, match="returned with a claim open") as caught:
+        with Messenger(bus, [Worker("a", [Forgetful], {(OUTSIDE, Number): [Forgetful]})]).run() as handles:
+            bus.sender(OUTSIDE).send(Number(1))
+            handles.join(20)
+    assert caught.value.message == Number(1)
+    assert bus.statistics().aborted == 1
+
+
+def test_handler_that_is_used_in_another_thread_says_so():
+    errors = []
+
+    class Threaded(Handler, id=45):
+        def on_start(self):
+            def elsewhere():
+                try:
+                    self.send(Number(1))
+                except HandleInUseError as error:
+                    errors.append(str(error))
+
+            thread = threading.Thread(target=elsewhere)
+            thread.start()
+            thread.join()
+            self.stop()
+
+    with Messenger(CircularBus(1 << 16), [Worker("a", [Threaded])]).run() as handles:
+        handles.join(20)
+    assert errors == ["a handler is used in its worker's thread; in another, use bus.sender()"]
+
+
+def test_handler_cannot_wait_for_its_own_worker():
+    class Waiting(Handler, id=46):
+        def on_start(self):
+            self.config["messenger"].stop()
+
+    config = {}
+    config["messenger"] = messenger = Messenger(CircularBus(4096), [Worker("a", [Waiting])], config)
+    with pytest.raises(HandlerError, match="cannot wait for its own worker"):
+        messenger.run().join(20)
+
+
+def test_exit_in_a_handler_stops_everything_whatever_the_policy():
+    class Leaving(Handler, id=47):
+        @on(Number)
+        def number(self, number):
+            raise SystemExit(3)
+
+    bus = CircularBus(1 << 16)
+    worker = Worker("a", [Leaving], {(OUTSIDE, Number): [Leaving]}, on_error="skip")
+    with pytest.raises(HandlerError) as caught, Messenger(bus, [worker]).run() as handles:
+        bus.sender(OUTSIDE).send(Number(1))
+        handles.join(20)
+    assert isinstance(caught.value.__cause__, SystemExit)

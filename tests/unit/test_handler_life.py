@@ -163,3 +163,70 @@ def test_period_that_the_config_gets_wrong_is_an_error_of_run():
 
     with pytest.raises(HandlerError, match=r"@every takes seconds in 1e-6\.\.1e9, got 0"):
         Messenger(CircularBus(1 << 16), [Worker("a", [Configured])], {"period": 0}).run()
+
+
+def test_timer_goes_on_after_its_tick_was_lapped():
+    class Ticking(Handler, id=38):
+        @on(Number)
+        def number(self, number):
+            flooded.wait(20)
+
+        @every(0.01)
+        def tick(self):
+            self.config["seen"].append(0)
+            if flooded.is_set() and len(self.config["seen"]) > 5:
+                self.stop()
+
+    flooded = threading.Event()
+    bus = CircularBus(4096, overflow="overwrite")
+    config = {"seen": []}
+    with Messenger(bus, [Worker("a", [Ticking], {(OUTSIDE, Number): [Ticking]})], config).run() as handles:
+        bus.sender(OUTSIDE).send(Number(1))
+        for _ in range(30):
+            for _ in range(10):
+                bus.write(OUTSIDE, 9, bytes(480))
+            time.sleep(0.005)
+        flooded.set()
+        assert handles.wait(20)
+
+
+def test_on_loop_runs_under_traffic_that_nobody_here_hears():
+    class Turning(Handler, id=39):
+        def on_loop(self):
+            self.config["seen"].append(0)
+            if len(self.config["seen"]) == 20:
+                self.stop()
+
+    bus = CircularBus(1 << 16)
+    with Messenger(bus, [Worker("a", [Turning], idle=0.005)], {"seen": []}).run() as handles:
+        deadline = time.monotonic() + 20
+        while not handles.finished and time.monotonic() < deadline:
+            bus.write(OUTSIDE, 9, b"noise")
+            time.sleep(0.001)
+        assert handles.finished
+
+
+@pytest.mark.parametrize("decorate", [on(Number), every(1)])
+def test_methods_whose_body_a_call_would_not_run_are_refused(decorate):
+    async def asynchronous(self):
+        pass
+
+    def generator(self):
+        yield
+
+    for method in (asynchronous, generator, staticmethod(print), classmethod(print), 5):
+        with pytest.raises(TypeError, match="marks plain methods"):
+            decorate(method)
+
+
+def test_override_without_a_mark_takes_the_place_of_the_marked_method():
+    class Quiet(Keeper, id=52):
+        def number(self, number):
+            self.config["seen"].append("overridden")
+            self.stop()
+
+    class Deaf(Keeper, id=53):
+        number = None
+
+    assert Deaf.receives == {}
+    assert run(Worker("a", [Quiet], {(OUTSIDE, Number): [Quiet]}), send=[Number(1)]) == ["overridden"]

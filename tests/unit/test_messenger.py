@@ -119,51 +119,6 @@ def test_cause_names_the_message_at_hand():
     assert all(one.cause is None for one in envelopes if one.message_id == 1101)
 
 
-class Left(Handler, id=60):
-    limit = 20_000
-
-    def __init__(self, config):
-        super().__init__(config)
-        self.seen = 0
-
-    def on_start(self):
-        self.send(Number(0))
-
-    @on(Answer)
-    def answer(self, answer):
-        self.seen += 1
-        if self.seen + self.config["right"] < self.limit:
-            self.send(Number(answer.value + 1))
-            self.send(Number(answer.value + 1))
-        self.config["left"] = self.seen
-
-
-class Right(Handler, id=61):
-    @on(Number)
-    def number(self, number):
-        self.config["right"] += 1
-        if self.config["right"] + self.config["left"] < Left.limit:
-            self.send(Answer(number.value + 1))
-            self.send(Answer(number.value + 1))
-        elif self.config["right"] + self.config["left"] == Left.limit:
-            self.stop()
-
-
-def test_two_workers_that_answer_two_for_one_never_deadlock_on_a_tiny_ring():
-    bus = CircularBus(4096)
-    config = {"left": 0, "right": 0}
-    workers = [
-        Worker("left", [Left], {(Right, Answer): [Left]}, outbox_limit=1 << 20),
-        Worker("right", [Right], {(Left, Number): [Right]}, outbox_limit=1 << 20),
-    ]
-    with Messenger(bus, workers, config).run() as handles:
-        deadline = time.monotonic() + 60
-        while config["left"] + config["right"] < Left.limit and not handles.finished:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    assert config["left"] + config["right"] >= Left.limit
-
-
 def test_outbox_that_is_full_is_an_error_that_says_its_limit():
     class Flood(Handler, id=62):
         def on_start(self):

@@ -96,6 +96,9 @@ ROUTE = {(Feed, Quote): [Strategy]}
         (lambda: [Worker("a", [object])], "a handler of worker 'a' must be a subclass of Handler"),
         (lambda: [Worker("a", [Strategy], {("feed", Quote): [Strategy]})], "source of a route must be"),
         (lambda: [Worker("a", [Strategy], {(Feed, Quote): [Undeclared]})], "a receiver in the route"),
+        (lambda: [Worker("a", [Strategy], {Quote: [Strategy]})], "got the key"),
+        (lambda: [Worker("a", [Strategy], {(Feed, Quote): Strategy})], "got the receivers"),
+        (lambda: [Worker("a", [Strategy], [1])], r"the routes of worker 'a' are .* got \[1\]"),
         (lambda: [Worker("a", [Strategy], {(Feed, Quote): [Strategy], (1, Quote): [Strategy]})], "is there twice"),
     ],
 )
@@ -110,6 +113,8 @@ def test_table_that_contradicts_itself_is_refused(workers, text):
         ({"name": ""}, TypeError, "a worker's name must be a text"),
         ({"on_error": "ignore"}, ValueError, 'on_error must be "stop", "skip" or a callable'),
         ({"idle": 0}, ValueError, "idle must be > 0 seconds"),
+        ({"idle": "1"}, ValueError, "idle must be > 0 seconds"),
+        ({"outbox_limit": None}, ValueError, "outbox_limit must be >= 1024 bytes"),
         ({"outbox_limit": 10}, ValueError, "outbox_limit must be >= 1024 bytes"),
     ],
 )
@@ -194,3 +199,8 @@ def test_id_of_a_handler_is_checked_at_its_class(source_id):
 
         class Bad(Handler, id=source_id):
             pass
+
+
+def test_workers_and_handlers_may_come_from_an_iterator():
+    made = Messenger(CircularBus(4096), (one for one in [Worker("a", (one for one in [Feed]))]))
+    assert [worker.handlers for worker in made.workers] == [(Feed,)]

@@ -121,3 +121,56 @@ def test_interrupt_stops_and_drains_before_it_is_raised(wait):
     assert out == "stopped in order\n"
     assert "KeyboardInterrupt" in err
     assert process.returncode == -signal.SIGINT
+
+
+def test_what_a_handler_said_before_it_asked_for_the_stop_is_handled():
+    class Talkative(Handler, id=54):
+        def on_start(self):
+            for number in range(501):
+                self.send(Number(number))
+            self.stop()
+
+    config = {"seen": []}
+    workers = [Worker("a", [Talkative]), Worker("b", [Patient], {(Talkative, Number): [Patient]})]
+    with Messenger(CircularBus(4096), workers, config).run() as handles:
+        handles.join(30)
+    assert config["seen"] == list(range(501))
+
+
+DRAINING = """
+    import sys, time, msgspec
+    from nanobus import CircularBus, Handler, Messenger, Worker, message, on
+
+    @message(id=1)
+    class Number(msgspec.Struct):
+        value: int
+
+    class Slow(Handler, id=1):
+        count = 0
+
+        @on(Number)
+        def number(self, number):
+            time.sleep(0.05)
+            self.count += 1
+
+        def on_stop(self):
+            print(self.count, flush=True)
+
+    bus = CircularBus(1 << 16)
+    with Messenger(bus, [Worker("a", [Slow], {(9, Number): [Slow]})]).run() as handles:
+        for value in range(10):
+            bus.sender(9).send(Number(value))
+        print("running", flush=True)
+        handles.join()
+"""
+
+
+def test_interrupted_join_drains():
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(DRAINING)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "running\n"
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert out == "10\n"
+    assert "KeyboardInterrupt" in err
