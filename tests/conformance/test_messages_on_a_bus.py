@@ -100,7 +100,7 @@ def test_cause_that_is_no_earlier_position_is_none(bus):
 
 @pytest.mark.parametrize("position", [-1, 2**64])
 def test_position_out_of_range_is_refused(bus, position):
-    with pytest.raises(ValueError, match="position must be in"):
+    with pytest.raises(ValueError, match="position must be an int in"):
         bus.read(position)
 
 

@@ -1,5 +1,6 @@
 """Readers: where they start, what order they see, how they wait and end."""
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
-from nanobus import BusClosedError, HandleInUseError, message
+from nanobus import BusClosedError, BusFullError, HandleInUseError, Record, f64, message
+
+
+@message(id=904)
+class Point(Record):
+    x: f64
 
 
 @message(id=903)
@@ -179,3 +185,42 @@ def test_threads_share_bus_write_without_losing_a_message(bus):
     assert sorted(seen) == [(source, number) for source in range(4) for number in range(500)]
     for source in range(4):
         assert [number for one, number in seen if one == source] == list(range(500))
+
+
+def test_writer_that_is_closed_while_it_waits_says_so_even_if_room_came(bus):
+    reader, writer = bus.reader(), bus.writer()
+
+    def fill():
+        try:
+            while True:
+                writer.write(1, 1, bytes(4000), timeout=20)
+        except (BusClosedError, BusFullError) as error:
+            return type(error)
+
+    with ThreadPoolExecutor(1) as pool:
+        filling = pool.submit(fill)
+        time.sleep(0.02)
+        for _ in range(10):
+            reader.read(0)
+        bus.close()
+        assert filling.result(60) in (BusClosedError, BusFullError)
+
+
+def test_aborted_claims_do_not_stretch_a_timeout(bus):
+    sender, reader = bus.sender(1), bus.reader()
+    done = threading.Event()
+
+    def abort():
+        while not done.wait(0.01):
+            with contextlib.suppress(KeyError), sender.claim(Point):
+                raise KeyError
+
+    with ThreadPoolExecutor(1) as pool:
+        aborting = pool.submit(abort)
+        started = time.monotonic()
+        try:
+            assert reader.read(0.2) is None
+        finally:
+            done.set()
+        assert time.monotonic() - started < 10
+        aborting.result(20)

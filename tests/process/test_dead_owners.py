@@ -78,6 +78,21 @@ def test_several_dead_claims_are_sealed_one_after_the_other(tmp_path):
     assert bus.statistics().sealed == 5
 
 
+@pytest.mark.parametrize("overflow", ["block", "error"])
+def test_reader_of_a_killed_process_stops_gating_also_for_who_never_waits(tmp_path, overflow):
+    bus = CircularBus(4096, tmp_path / "ring", overflow=overflow)
+    run_until_killed("reader = bus.reader()", tmp_path / "ring")
+    deadline = time.monotonic() + 20
+    written = 0
+    while written < 50 and time.monotonic() < deadline:
+        try:
+            bus.write(1, 1, bytes(480), timeout=0)
+            written += 1
+        except BusFullError:
+            time.sleep(0.001)
+    assert written == 50
+
+
 def test_reader_of_a_killed_process_stops_gating(tmp_path):
     bus = CircularBus(4096, tmp_path / "ring")
     run_until_killed("reader = bus.reader()", tmp_path / "ring")
@@ -125,3 +140,46 @@ def test_process_that_grows_is_still_alive(tmp_path):
     assert bus.statistics().dead_readers == 0
     assert reader.read(0) is not None
     assert len(ballast)
+
+
+def test_live_claim_of_a_process_that_grows_is_not_sealed(tmp_path):
+    path = tmp_path / "ring"
+    bus = CircularBus(65536, path)
+    reader = bus.reader()
+    code = "import sys; from nanobus import *\nbus = CircularBus(path=sys.argv[1])" + textwrap.dedent(OPEN_CLAIM) + (
+        "\nballast = bytearray(50 << 20)\nprint('now', flush=True)\nsys.stdin.readline()\n"
+        "claim.__exit__(None, None, None)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "now\n"
+    bus.write(1, 1, b"later")
+    assert reader.read(0.2) is None
+    process.communicate("\n", timeout=20)
+    assert [reader.read(20).source for _ in range(2)] == [5, 1]
+    assert bus.statistics().sealed == 0
+
+
+def test_forked_child_lets_go_of_inherited_buses_and_harms_nobody(tmp_path):
+    code = f"""
+        import os, sys
+        from nanobus import BusClosedError, CircularBus
+        bus = CircularBus(4096, {str(tmp_path / "ring")!r})
+        reader = bus.reader()
+        bus.write(1, 1, b"before")
+        child = os.fork()
+        if child == 0:
+            try:
+                bus.write(1, 1, b"by the child")
+            except BusClosedError:
+                del reader, bus
+                with CircularBus(path={str(tmp_path / "ring")!r}) as own:
+                    own.write(2, 1, b"opened anew")
+                os._exit(0)
+            os._exit(1)
+        status = os.waitpid(child, 0)[1]
+        print(status, [reader.read(5).payload for _ in range(2)], bus.statistics().readers[0].gating)
+    """
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, timeout=60)
+    assert run.stdout == b"0 [b'before', b'opened anew'] True\n", run.stderr

@@ -3,6 +3,7 @@
 base             the contract: BusWriter, BusReader, Bus; what every bus shows to Python
 envelope         Envelope and Gap: what a reader hands out
 codec            Codec: how an object becomes a payload and back; which class has which
+forking          what a forked child does with the buses it inherits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns
 control          the control block: a picture and structs, nothing else
@@ -15,3 +16,5 @@ ring_file        the control block written, or checked when it exists
 
 May import: memory, core, errors.
 """
+
+import nanobus.bus.forking  # noqa: F401  # registers with os.fork

@@ -43,6 +43,7 @@ cdef class BusWriter:
     # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
     cdef void close_line(self)
+    cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
 
     # Python level: claim, waiting as the overflow policy says; raises where it cannot.
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1
@@ -68,6 +69,7 @@ cdef class BusReader:
     # The slot that starts exactly at `position`, copied; BUS_EMPTY where none does. Does not move the reader.
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil
     cdef void close_line(self)
+    cdef void forget_line(self)
 
     # Python level: `wait`, looking for signals meanwhile.
     cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK
@@ -98,6 +100,7 @@ cdef class Bus:
 cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS
+cdef object open_buses              # WeakSet of every Bus of this process
 
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
 cdef void interrupt_writer(BusWriter writer) noexcept

@@ -13,7 +13,7 @@ from libc.stdint cimport INT64_MAX, UINT32_MAX, UINT64_MAX, int64_t, uint8_t, ui
 from libc.string cimport memcpy
 
 from nanobus.bus.codec cimport message_id_of, source_id_of
-from nanobus.bus.envelope cimport Gap, envelope_of
+from nanobus.bus.envelope cimport Gap, cause_of, envelope_of
 from nanobus.bus.waiting cimport nanoseconds
 from nanobus.core.atomics cimport store_release_32
 from nanobus.core.clock cimport monotonic_ns
@@ -25,16 +25,12 @@ from nanobus.errors import (
 
 cdef uint64_t NO_CAUSE = UINT64_MAX
 cdef object FROM_A_BUS = object()
+cdef str CONTRACT_ONLY = "Bus is the contract: use a bus that fulfils it, such as CircularBus"
+cdef object open_buses = weakref.WeakSet()
 
 
 cdef enum:
     SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often; most sleeps end with one
-
-
-cdef uint64_t cause_of(object cause) except? 0:
-    if cause < 0:
-        raise ValueError(f"cause must be a position >= 0 or None, got {cause!r}")
-    return cause
 
 
 cdef void interrupt_writer(BusWriter writer) noexcept:
@@ -142,10 +138,12 @@ cdef class BusWriter:
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1:
         cdef BusStatus status
         cdef int64_t deadline = -1, left, now
-        if self.busy:
-            raise HandleInUseError("a writer serves one thread at a time, and another thread waits in this one")
-        status = self.claim(size, slot)
-        while status != BUS_OK:
+        while True:
+            if self.busy:                       # looked at after whatever may have run Python: __float__, a signal handler
+                raise HandleInUseError("a writer serves one thread at a time, and another thread waits in this one")
+            status = self.claim(size, slot)
+            if status == BUS_OK:
+                return 0
             if status == BUS_TOO_LARGE:
                 raise_too_large(self.bus, size)
             if status == BUS_CLAIMED:
@@ -158,19 +156,19 @@ cdef class BusWriter:
             if deadline < 0:
                 left = nanoseconds(timeout)
                 deadline = now + left if left < INT64_MAX - now else INT64_MAX
+                if self.busy or self.closed:    # `__float__` let another thread in
+                    continue
             left = min(deadline - now, <int64_t> SIGNAL_CHECK_NS)
             if left <= 0:
                 raise BusFullError(f"no room for {size} bytes within {timeout} s: {fill_of(self.bus)}")
             self.busy = True
             with nogil:
-                status = self.wait(size, left)
+                self.wait(size, left)
             self.busy = False
             if self.closed:
-                self.close_line()
+                self.close_line()               # and the next claim says BUS_STOPPED
                 continue
             PyErr_CheckSignals()
-            status = self.claim(size, slot)
-        return 0
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
         return BUS_STOPPED
@@ -185,6 +183,9 @@ cdef class BusWriter:
         return BUS_STOPPED
 
     cdef void close_line(self):
+        pass
+
+    cdef void forget_line(self):
         pass
 
 
@@ -264,8 +265,12 @@ cdef class BusReader:
     cdef object take(self, int64_t timeout_ns):
         cdef Slot slot
         cdef BusStatus status
+        cdef int64_t deadline = INT64_MAX, now
         if self.busy:
             raise HandleInUseError("a reader serves one thread at a time, and another thread waits in this one")
+        if 0 < timeout_ns < INT64_MAX:
+            now = monotonic_ns()
+            deadline = now + timeout_ns if timeout_ns < INT64_MAX - now else INT64_MAX
         while True:
             status = self.peek(&slot)
             if status == BUS_OK:
@@ -278,6 +283,8 @@ cdef class BusReader:
                 status = self.wait_or_raise(timeout_ns)
                 if status == BUS_EMPTY:
                     return None
+                if deadline != INT64_MAX:       # padding may have ended the wait: what is left is for the next one
+                    timeout_ns = max(deadline - monotonic_ns(), <int64_t> 0)
             if status == BUS_LAPPED:
                 return Gap(self.lost_from, self.cursor)
             if status == BUS_CORRUPT:
@@ -320,6 +327,9 @@ cdef class BusReader:
     cdef void close_line(self):
         pass
 
+    cdef void forget_line(self):
+        pass
+
 
 cdef class Bus:
     """The totally ordered log all workers share. Use a subclass, such as CircularBus.
@@ -329,7 +339,8 @@ cdef class Bus:
 
     def __cinit__(self):
         self.handles = weakref.WeakSet()
-        self.lock = threading.Lock()
+        open_buses.add(self)
+        self.lock = threading.RLock()    # a signal handler may close the bus while its thread holds it
         self.closed = True              # until a subclass has a log to show
 
     @property
@@ -367,10 +378,8 @@ cdef class Bus:
         cdef Slot slot
         cdef BusStatus status
         self.check_open()
-        if not isinstance(position, int):
-            raise TypeError(f"position must be an int, got {position!r}")
-        if not 0 <= position <= UINT64_MAX:
-            raise ValueError(f"position must be in 0..2**64 - 1, got {position}")
+        if not isinstance(position, int) or not 0 <= position <= UINT64_MAX:
+            raise ValueError(f"position must be an int in 0..2**64 - 1, got {position!r}")
         status = self.probe.look_at(position, &slot)
         if status == BUS_OK:
             return envelope_of(slot.position, slot.header, slot.payload)
@@ -402,7 +411,7 @@ cdef class Bus:
             raise ValueError(f'start must be "oldest", "newest" or a position, got {start!r}')
         if not isinstance(start, str) and (isinstance(start, bool) or not isinstance(start, int)):
             raise TypeError(f'start must be "oldest", "newest" or a position, got {start!r}')
-        if lag_limit is not None and (not gate or not 0 < lag_limit <= INT64_MAX):
+        if lag_limit is not None and (not gate or not isinstance(lag_limit, int) or not 0 < lag_limit <= INT64_MAX):
             raise ValueError(f"lag_limit must be > 0 bytes and goes with gate=True, got {lag_limit!r}")
         return self.keep(self.open_reader(start, gate, lag_limit))
 
@@ -425,9 +434,9 @@ cdef class Bus:
     def statistics(self):
         """Return a BusStatistics: a moment's look at the counters of the bus.
 
-        Works while others write, and after they died; each number is exact, all of them together are not one instant.
+        Works while others write, and after they died; the numbers are not of one instant.
         """
-        raise contract_only(self)
+        raise NanobusError(CONTRACT_ONLY)
 
     def close(self):
         """Close every handle of this object. Whoever waits on the bus here ends with BusClosedError.
@@ -461,13 +470,13 @@ cdef class Bus:
         return 0
 
     cdef BusWriter open_writer(self):
-        raise contract_only(self)
+        raise NanobusError(CONTRACT_ONLY)
 
     cdef BusReader open_reader(self, object start, bint gate, object lag_limit):
-        raise contract_only(self)
+        raise NanobusError(CONTRACT_ONLY)
 
     cdef BusReader open_probe(self):
-        raise contract_only(self)
+        raise NanobusError(CONTRACT_ONLY)
 
     cdef uint64_t load_head(self) noexcept nogil:
         return 0
@@ -480,10 +489,6 @@ cdef class Bus:
 
     cdef bint waits_for_room(self) noexcept nogil:
         return True
-
-
-cdef object contract_only(Bus bus):
-    return NanobusError(f"{type(bus).__qualname__} is the contract: use a bus that fulfils it, such as CircularBus")
 
 
 cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1:

@@ -9,7 +9,7 @@ from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
 from nanobus.bus.base cimport Bus, BusReader, BusWriter
 from nanobus.bus.circular_reader cimport new_probe, new_registered_reader
 from nanobus.bus.circular_writer cimport new_writer
-from nanobus.bus.claims cimport bind, gate, reap, take_reader_line, take_writer_line
+from nanobus.bus.claims cimport bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
 from nanobus.bus.control cimport (
     CHECKSUM, GATING, MAX_LINES, OVERFLOW_ERROR, OVERFLOW_OVERWRITE, REVOCABLE, TIMESTAMPS, WAIT_SPIN, WAIT_YIELD,
     ControlBlock, ReaderLine, WriterLine
@@ -52,7 +52,7 @@ cdef class CircularBus(Bus):
     Raises
     ------
     BusFormatError
-        `path` holds something else, another version, or a ring made with other parameters.
+        `path` holds something else, another version, or a ring of another capacity.
     MappingError
         The operating system refused the memory or the file; `errno` says why.
 
@@ -74,10 +74,10 @@ cdef class CircularBus(Bus):
             | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)
         )
         for name, count in (("writers", writers), ("readers", readers)):
-            if not 1 <= count <= MAX_LINES:
+            if not isinstance(count, int) or not 1 <= count <= MAX_LINES:
                 raise ValueError(f"{name} must be in 1..{MAX_LINES}, got {count!r}")
         if path is not None:
-            path = os.fspath(path)
+            path = os.fsdecode(path)
         cdef size_t control_size = control_size_for(writers, readers)
         cdef RingMapping mapping = None
         while mapping is None:
@@ -97,9 +97,11 @@ cdef class CircularBus(Bus):
         bind(&self.claims, <ControlBlock *> mapping.address, mapping.ring)
         self.max_payload = <uint32_t> min(mapping.capacity // 2 - SLOT_HEADER_SIZE, UINT32_MAX)
         self.fence_after_commit = not fence_heavy_side_works()
-        self.closed = False
-        self.shared_writer = self.keep(self.open_writer())
+        cdef BusWriter shared = self.open_writer()
         self.probe = self.open_probe()
+        self.shared_writer = shared
+        self.closed = False                                 # from here on every method works
+        self.keep(shared)
 
     def statistics(self):
         """Return a BusStatistics; see `Bus.statistics`."""
@@ -142,20 +144,22 @@ cdef class CircularBus(Bus):
         )
 
     cdef BusWriter open_writer(self):
-        cdef uint64_t sealing = 0
         cdef WriterLine *line = take_writer_line(&self.claims)
+        cdef ReaderLine *helper
         if line == NULL:
-            reap(&self.claims, &sealing)
+            helper = take_reader_line(&self.claims)         # a sealer has to be seen by the gate
+            reap(&self.claims, NULL if helper == NULL else &helper.sealing)
+            if helper != NULL:
+                release_reader_line(helper)
             line = take_writer_line(&self.claims)
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
         return new_writer(self, self.mapping, &self.claims, line, self.fence_after_commit)
 
     cdef BusReader open_reader(self, object start, bint gating, object lag_limit):
-        cdef uint64_t sealing = 0
         cdef ReaderLine *line = take_reader_line(&self.claims)
         if line == NULL:
-            reap(&self.claims, &sealing)
+            reap(&self.claims, NULL)
             line = take_reader_line(&self.claims)
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")

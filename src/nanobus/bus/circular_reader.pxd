@@ -31,6 +31,7 @@ cdef class CircularReader(BusReader):
     cdef int place(self, object start, bint gate, object lag_limit) except -1
     cdef BusStatus peek_slowly(self, Slot *slot) noexcept nogil
     cdef void arrive(self) noexcept nogil
+    cdef bint is_next(self, uint64_t position) noexcept nogil
     cdef bint is_boundary(self, uint64_t position) noexcept nogil
     cdef void wake_writers(self) noexcept nogil
     cdef BusStatus look_again(self) noexcept nogil

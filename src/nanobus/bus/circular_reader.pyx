@@ -41,12 +41,19 @@ cdef class CircularReader(BusReader):
             release_reader_line(self.line)
 
     cdef void close_line(self):
-        if self.line != &self.own_line:
-            release_reader_line(self.line)
-            self.own_line.position = self.cursor
-            self.line = &self.own_line
+        if self.line == &self.own_line:
+            return
+        release_reader_line(self.line)
+        self.own_line.position = self.cursor
+        self.line = &self.own_line
         self.key = ~self.key                                # no stamp fits any more: every look ends in look_again
         self.wake_writers()                                 # whom this reader gated
+
+    cdef void forget_line(self):
+        if self.line != &self.own_line:
+            self.own_line.position = self.cursor
+            self.line = &self.own_line
+            self.key = ~self.key
 
     cdef int allocate_copy(self) except -1:
         self.copy = <uint8_t *> aligned_alloc(SLOT_ALIGNMENT, slot_length(self.max_payload))
@@ -80,7 +87,14 @@ cdef class CircularReader(BusReader):
                 self.protected_from = limit - self.mask - 1
                 self.arriving = self.careful = self.copies = True
                 self.allocate_copy()
-        if wanted < head and not self.is_boundary(wanted):
+        cdef bint found = wanted >= head or self.is_boundary(wanted)
+        # The head last: who overtook `wanted` meanwhile may have freed its line since, and its limit with it.
+        if load_acquire(&self.control.head) - wanted > self.mask + 1:
+            if not self.copies:
+                self.protected_from = wanted + 1            # the first look tells of a gap; from there on it is gating
+                self.arriving = self.careful = self.copies = True
+                self.allocate_copy()
+        elif not found:
             raise ValueError(f"start must be the position of a message, and none starts at {start}")
         return 0
 
@@ -91,9 +105,9 @@ cdef class CircularReader(BusReader):
 
     cdef bint is_boundary(self, uint64_t position) noexcept nogil:
         # The intent first: it is cleared after the stamp is written.
-        return is_intended(&self.claims, position) or load_acquire(
+        return position % SLOT_ALIGNMENT == 0 and (is_intended(&self.claims, position) or load_acquire(
             &(<SlotHeader *> (self.ring + (position & self.mask))).stamp
-        ) == stamp_of(position, self.key)
+        ) == stamp_of(position, self.key))
 
     cdef BusStatus peek(self, Slot *slot) noexcept nogil:
         cdef uint64_t cursor = self.cursor
@@ -123,13 +137,16 @@ cdef class CircularReader(BusReader):
             status = self.look_carefully(self.cursor, slot)
             if status == BUS_LAPPED:
                 return self.resume()
-            if status == BUS_CORRUPT and slot.header.size > self.max_payload:
+            self.next = self.cursor + slot_length(slot.header.size)
+            if status == BUS_CORRUPT and not self.is_next(self.next):       # its size may be what is wrong
                 self.next = boundary_from(&self.claims, self.cursor + 1)
-            else:
-                self.next = self.cursor + slot_length(slot.header.size)
             if status == BUS_CORRUPT or slot.header.message != PADDING_ID:
                 return status
             self.advance()
+
+    cdef bint is_next(self, uint64_t position) noexcept nogil:
+        cdef uint64_t head = load_acquire(&self.control.head)
+        return position == head or (position < head and self.is_boundary(position))
 
     cdef void advance(self) noexcept nogil:
         cdef uint64_t next = self.next

@@ -1,4 +1,4 @@
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport Bus, BusStatus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims
@@ -17,10 +17,12 @@ cdef class CircularWriter(BusWriter):
     cdef uint64_t key
     cdef uint32_t max_payload
     cdef uint32_t section_shift
+    cdef int64_t reap_at                # monotonic ns at which no room becomes a reason to look for the dead; 0: there was
     cdef bint finishes                  # timestamps or checksums are written at commit
     cdef bint fence_after_commit
 
     cdef BusStatus claim_slowly(self, uint32_t size, Slot *slot) noexcept nogil
+    cdef bint find_room(self, uint64_t end) noexcept nogil
     cdef void open_slot(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil
     cdef void finish(self, SlotHeader *header) noexcept nogil
 

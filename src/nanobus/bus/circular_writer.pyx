@@ -36,10 +36,15 @@ cdef class CircularWriter(BusWriter):
         release_writer_line(&self.claims, self.line)
 
     cdef void close_line(self):
+        if self.line == NULL:
+            return
         store_release(&self.line.limit, 0)                  # the next claim comes to claim_slowly, and is stopped there
         if load_relaxed(&self.line.intent_length) == 0:     # else the claim has to end yet: __dealloc__ frees the line
             release_writer_line(&self.claims, self.line)
             self.line = NULL
+
+    cdef void forget_line(self):
+        self.line = NULL
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
@@ -71,7 +76,7 @@ cdef class CircularWriter(BusWriter):
         position = load_acquire(&self.control.head)
         while True:
             end = position + slot_length(size)
-            if end > load_relaxed(&line.limit) and end > renew_limit(&self.claims, line):
+            if end > load_relaxed(&line.limit) and not self.find_room(end):
                 store_relaxed(&line.full, line.full + 1)
                 return BUS_FULL
             store_release(&line.intent_position, position)
@@ -80,6 +85,21 @@ cdef class CircularWriter(BusWriter):
                 self.open_slot(size, position, end, slot)
                 return BUS_OK
             store_release(&line.intent_length, 0)
+
+    cdef bint find_room(self, uint64_t end) noexcept nogil:
+        """Whether a claim may reach `end`, once those are reaped that died holding the gate."""
+        cdef int64_t now
+        if renew_limit(&self.claims, self.line) >= end:
+            self.reap_at = 0
+            return True
+        now = monotonic_ns()
+        if self.reap_at == 0:
+            self.reap_at = now + REAP_AFTER_NS
+        if now < self.reap_at:
+            return False
+        reap(&self.claims, &self.line.sealing)
+        self.reap_at = monotonic_ns() + REAP_AFTER_NS
+        return renew_limit(&self.claims, self.line) >= end
 
     cdef inline void open_slot(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil:
         cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
@@ -97,6 +117,8 @@ cdef class CircularWriter(BusWriter):
     cdef void commit(self, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
         cdef SlotHeader *header = slot.header
+        if rarely(line == NULL):                            # forked: the claim is the parent's
+            return
         if rarely(self.finishes):
             self.finish(header)
         store_relaxed(&line.committed, line.committed + 1)
@@ -111,6 +133,8 @@ cdef class CircularWriter(BusWriter):
 
     cdef void abort(self, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
+        if line == NULL:
+            return
         store_relaxed(&line.aborted, line.aborted + 1)
         slot.header.source = 0
         slot.header.message = PADDING_ID
@@ -129,10 +153,9 @@ cdef class CircularWriter(BusWriter):
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         cdef Wait waiting
-        cdef int64_t reap_at = monotonic_ns() + REAP_AFTER_NS
         if size > self.max_payload:
             return BUS_TOO_LARGE
-        if self.line == NULL:
+        if self.line == NULL or self.closed:
             return BUS_STOPPED
         begin(&waiting, self.control, WRITERS_PARKED, timeout_ns)
         waiting.longest_sleep = STALL_RECHECK_NS            # readers wake writers by the eighth of a ring only
@@ -140,11 +163,8 @@ cdef class CircularWriter(BusWriter):
             if load_acquire_32(&self.interrupted):
                 store_release_32(&self.interrupted, 0)
                 return BUS_STOPPED
-            if renew_limit(&self.claims, self.line) >= load_acquire(&self.control.head) + slot_length(size):
+            if self.find_room(load_acquire(&self.control.head) + slot_length(size)):
                 return BUS_OK
-            if monotonic_ns() > reap_at:
-                reap(&self.claims, &self.line.sealing)
-                reap_at = monotonic_ns() + REAP_AFTER_NS
             if not pause(&waiting):
                 return BUS_FULL
 

@@ -86,5 +86,5 @@ cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
 
 # Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil
-# Free every line of the dead, settling their claims first.
+# Free every line of the dead, settling their claims first; with NULL, of those with nothing to settle.
 cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil

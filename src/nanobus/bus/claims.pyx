@@ -28,8 +28,8 @@ cdef WriterLine *take_writer_line(Claims *claims) noexcept nogil:
     cdef uint64_t nobody
     for index in range(claims.control.writer_lines):
         nobody = 0
+        raise_to(&claims.control.writers_used, index + 1)           # before it is taken: a kill leaves no line unseen
         if swap_if_equal(&claims.writers[index].owner, &nobody, claims.owner):
-            raise_to(&claims.control.writers_used, index + 1)
             return &claims.writers[index]
     return NULL
 
@@ -39,8 +39,8 @@ cdef ReaderLine *take_reader_line(Claims *claims) noexcept nogil:
     cdef uint64_t nobody
     for index in range(claims.control.reader_lines):
         nobody = 0
+        raise_to(&claims.control.readers_used, index + 1)           # before it is taken: a kill leaves no line unseen
         if swap_if_equal(&claims.readers[index].owner, &nobody, claims.owner):
-            raise_to(&claims.control.readers_used, index + 1)
             return &claims.readers[index]
     return NULL
 
@@ -268,7 +268,7 @@ cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:
         writer = &claims.writers[index]
         owner = load_acquire(&writer.owner)
         if owner != 0 and owner != claims.owner and not owner_alive(owner):
-            if load_acquire(&writer.intent_length) != 0:
+            if sealing != NULL and load_acquire(&writer.intent_length) != 0:
                 settle(claims, load_acquire(&writer.intent_position), sealing)
             retire_writer(claims, writer)
     for index in range(load_acquire_32(&claims.control.readers_used)):

@@ -18,3 +18,5 @@ cdef class Gap:
 
 
 cdef Envelope envelope_of(uint64_t position, const SlotHeader *header, const void *payload)
+# The position of a cause as an object, checked.
+cdef uint64_t cause_of(object cause) except? 0

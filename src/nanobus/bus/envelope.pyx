@@ -1,7 +1,7 @@
 """What a reader hands to Python: an Envelope, which owns its bytes, or a Gap, where bytes are gone."""
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport uint64_t
+from libc.stdint cimport UINT64_MAX, uint64_t
 
 from nanobus.core.layout cimport SLOT_ALIGNMENT, SlotHeader
 
@@ -101,3 +101,11 @@ cdef Envelope envelope_of(uint64_t position, const SlotHeader *header, const voi
     envelope.relative_cause = header.cause
     envelope.payload = PyBytes_FromStringAndSize(<const char *> payload, header.size)
     return envelope
+
+
+cdef uint64_t cause_of(object cause) except? 0:
+    if not isinstance(cause, int):
+        raise TypeError(f"cause must be a position or None, got {cause!r}")
+    if not 0 <= cause <= UINT64_MAX:
+        raise ValueError(f"cause must be a position >= 0 or None, got {cause!r}")
+    return cause

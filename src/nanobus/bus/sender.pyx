@@ -58,9 +58,10 @@ cdef class Sender:
         cdef uint64_t position = 0
         codec.encode(message, &encoded)
         try:
-            self.writer.append(
-                self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position
-            )
+            with cython.critical_section(self.writer):      # which `close` takes too
+                self.writer.append(
+                    self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position
+                )
         finally:
             codec.release(&encoded)
         return position
@@ -92,6 +93,7 @@ cdef class Sender:
 
 cdef class InPlaceClaim:
 
+    @cython.critical_section
     def __enter__(self):
         cdef uint8_t *payload
         if self.codec is None:
@@ -109,6 +111,7 @@ cdef class InPlaceClaim:
             raise
         return self.message
 
+    @cython.critical_section
     def __exit__(self, exception_type, exception, traceback):
         if self.message is None:
             raise NanobusError("a claim is left once, after it was entered")
@@ -138,7 +141,8 @@ cdef class SlotClaim(InPlaceClaim):
     """A claim in a slot of the bus."""
 
     cdef uint8_t *begin(self, uint32_t size) except NULL:
-        self.writer.claim_or_raise(size, &self.slot, self.timeout)
+        with cython.critical_section(self.writer):
+            self.writer.claim_or_raise(size, &self.slot, self.timeout)
         self.slot.header.source = self.source
         self.slot.header.message = self.codec.message_id
         self.slot.header.cause = relative_cause(self.slot.position, self.cause)

@@ -66,7 +66,10 @@ cdef int64_t nanoseconds(object timeout) except? -1:
     cdef double seconds
     if timeout is None:
         return INT64_MAX
-    seconds = timeout
+    try:
+        seconds = timeout
+    except OverflowError:
+        raise ValueError(f"timeout must be None or >= 0 seconds that fit a float, got {timeout!r}") from None
     if not seconds >= 0:
         raise ValueError(f"timeout must be None or >= 0 seconds, got {timeout!r}")
     return <int64_t> (seconds * 1e9) if seconds < 9e9 else INT64_MAX

@@ -6,8 +6,8 @@
      +----------------+-------+
 
 A pid alone may be used again by a stranger; pid and start time together may not. 0 is "nobody". Where the start time
-cannot be read (another user's process under hidepid, another pid namespace) a process counts as alive while its pid
-answers: a line may then be kept too long, never taken from the living.
+cannot be read (another user's process under hidepid) a process counts as alive while its pid answers. Processes that
+share a bus must be in one pid namespace: in another one, a pid names somebody else or nobody.
 """
 from libc.stdint cimport uint64_t
 
@@ -54,11 +54,14 @@ cdef extern from *:
         char *field = strrchr(text, ')');          /* the name before it may hold spaces and parentheses */
         if (!field)
             return 1;
-        if (field[1] && (field[2] == 'Z' || field[2] == 'X'))
-            return 0;
-        field++;                                    /* the blank before field 3 */
-        for (int number = 3; number < 22 && field; number++)
-            field = strchr(field + 1, ' ');         /* field 22 is the start time */
+        char state = field[1] ? field[2] : 0;      /* field 3; the space before it is field[1] */
+        field++;
+        for (int number = 3; number < 20 && field; number++)
+            field = strchr(field + 1, ' ');
+        if ((state == 'Z' || state == 'X') && (!field || strtoul(field, NULL, 10) <= 1))
+            return 0;                              /* more than 1: only the main thread has ended so far */
+        for (int number = 20; number < 22 && field; number++)
+            field = strchr(field + 1, ' ');
         uint64_t start = field ? strtoull(field, NULL, 10) : 0;
         return start ? start : 1;
     #endif

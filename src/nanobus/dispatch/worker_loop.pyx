@@ -142,12 +142,16 @@ cdef class WorkerLoop:
         cdef int64_t now = monotonic_ns()
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
         cdef bint done = False
+        self.outlet.writer.busy = True
         with nogil:
             while True:
                 done = self.outlet.outbox.flush(self.outlet.writer)
                 if done or monotonic_ns() >= deadline or self.outlet.writer.closed:
                     break
                 self.outlet.writer.wait(0, OUTBOX_RETRY_NS)
+        self.outlet.writer.busy = False
+        if self.outlet.writer.closed:
+            self.outlet.writer.close_line()
         return self.outlet.outbox.count
 
     cdef BusStatus deliver(self) except? BUS_OK:
