@@ -139,7 +139,7 @@ cdef class BusWriter:
         cdef BusStatus status
         cdef int64_t deadline = -1, left, now
         while True:
-            if self.busy:                       # looked at after whatever may have run Python: __float__, a signal handler
+            if self.busy:                       # anew after whatever may run Python: __float__, a signal handler
                 raise HandleInUseError("a writer serves one thread at a time, and another thread waits in this one")
             status = self.claim(size, slot)
             if status == BUS_OK:

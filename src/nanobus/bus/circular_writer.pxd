@@ -17,7 +17,7 @@ cdef class CircularWriter(BusWriter):
     cdef uint64_t key
     cdef uint32_t max_payload
     cdef uint32_t section_shift
-    cdef int64_t reap_at                # monotonic ns at which no room becomes a reason to look for the dead; 0: there was
+    cdef int64_t reap_at                # monotonic ns: still no room then is a reason to look for the dead; 0: had room
     cdef bint finishes                  # timestamps or checksums are written at commit
     cdef bint fence_after_commit
 
