@@ -65,7 +65,7 @@ def every(seconds: Period) -> Callable[[Method], Method]:
     return mark
 
 
-def check_method(method: object, decorator: str) -> None:
+def check_method(method: Any, decorator: str) -> None:
     """Raise unless calling `method` runs its body."""
     if not callable(method) or isinstance(method, (staticmethod, classmethod, partialmethod)):
         raise TypeError(f"{decorator} marks plain methods, got {method!r}")
