@@ -39,6 +39,29 @@ class Crew(Protocol):
     def request_stop(self, drain: bool = True) -> None: ...
 
 
+class Completion:
+    """An event that happens once. A lock alone, as an interrupt inside `threading.Event` can leave its lock taken."""
+
+    def __init__(self) -> None:
+        self._happened = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def is_set(self) -> bool:
+        return self._happened
+
+    def set(self) -> None:
+        if not self._happened:
+            self._happened = True
+            self._lock.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for at most `timeout` seconds; return whether it has happened."""
+        if not self._happened and self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            self._lock.release()
+        return self._happened
+
+
 class RunningWorker:
     """One worker in a thread: its reader, its writer, its handlers, its loop. Made in the caller's thread, so that it
     reads from there on; everything else happens in its own.
@@ -47,7 +70,7 @@ class RunningWorker:
     def __init__(self, crew: Crew, worker: Worker, bus: Bus, config: Any) -> None:
         self.worker = worker
         self.thread = threading.Thread(target=self._run, name=worker.name, daemon=True)
-        self.done = threading.Event()
+        self.done = Completion()
         self.reads_no_more = False
         self._crew = crew
         self._config = config
