@@ -1,21 +1,8 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """What any bus has to pay: the floors that benchmarks stand beside."""
-from libc.stdint cimport uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport uint64_t
 
-from nanobus.core.atomics cimport fence_light_side, swap_if_equal
-
-
-def copy_32_bytes(uint64_t count):
-    """Copy 32 bytes `count` times."""
-    cdef uint8_t there[32]
-    cdef uint8_t here[32]
-    cdef uint64_t _number
-    with nogil:
-        for _number in range(count):
-            memcpy(&here[0], &there[0], 32)
-            fence_light_side()
-            there[0] = here[31]
+from nanobus.core.atomics cimport swap_if_equal
 
 
 def swap(uint64_t count):
