@@ -111,12 +111,13 @@ def test_lines_of_the_dead_are_given_to_the_living(tmp_path):
     bus.writer()
 
 
-def test_claim_in_a_living_process_is_waited_for(tmp_path):
+@pytest.mark.parametrize("meanwhile", ["", "ballast = bytearray(50 << 20)"])
+def test_claim_in_a_living_process_is_waited_for_also_when_it_grows(tmp_path, meanwhile):
     path = tmp_path / "ring"
     bus = CircularBus(65536, path)
     reader = bus.reader()
     code = "import sys; from nanobus import *\nbus = CircularBus(path=sys.argv[1])" + textwrap.dedent(OPEN_CLAIM) + (
-        "\nprint('now', flush=True)\nsys.stdin.readline()\nclaim.__exit__(None, None, None)\n"
+        f"\n{meanwhile}\nprint('now', flush=True)\nsys.stdin.readline()\nclaim.__exit__(None, None, None)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -140,25 +141,6 @@ def test_process_that_grows_is_still_alive(tmp_path):
     assert bus.statistics().dead_readers == 0
     assert reader.read(0) is not None
     assert len(ballast)
-
-
-def test_live_claim_of_a_process_that_grows_is_not_sealed(tmp_path):
-    path = tmp_path / "ring"
-    bus = CircularBus(65536, path)
-    reader = bus.reader()
-    code = "import sys; from nanobus import *\nbus = CircularBus(path=sys.argv[1])" + textwrap.dedent(OPEN_CLAIM) + (
-        "\nballast = bytearray(50 << 20)\nprint('now', flush=True)\nsys.stdin.readline()\n"
-        "claim.__exit__(None, None, None)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "now\n"
-    bus.write(1, 1, b"later")
-    assert reader.read(0.2) is None
-    process.communicate("\n", timeout=20)
-    assert [reader.read(20).source for _ in range(2)] == [5, 1]
-    assert bus.statistics().sealed == 0
 
 
 def test_forked_child_lets_go_of_inherited_buses_and_harms_nobody(tmp_path):
