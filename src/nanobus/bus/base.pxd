@@ -9,6 +9,7 @@ without the GIL sets its `busy` meanwhile, so that `close` in another thread int
 
 Full, empty and lapped are outcomes, not errors: C code gets a status, Python methods translate it once.
 """
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.core.layout cimport SlotHeader
@@ -46,8 +47,14 @@ cdef class BusWriter:
     cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
 
     # Python level: claim, waiting as the overflow policy says; raises where it cannot.
+
+    @cython.final
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1
+
+    @cython.final
     cdef object put(self, object source, object message_id, object payload, object cause, object timeout)
+
+    @cython.final
     cdef int append(self, uint16_t source, uint16_t message, uint64_t cause, const uint8_t *payload,
                     Py_ssize_t size, object timeout, uint64_t *position) except -1
 
@@ -72,7 +79,11 @@ cdef class BusReader:
     cdef void forget_line(self)
 
     # Python level: `wait`, looking for signals meanwhile.
+
+    @cython.final
     cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK
+
+    @cython.final
     cdef object take(self, int64_t timeout_ns)
 
 
@@ -101,6 +112,8 @@ cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS
 cdef object open_buses              # WeakSet of every Bus of this process
+
+cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1
 
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
 cdef void interrupt_writer(BusWriter writer) noexcept

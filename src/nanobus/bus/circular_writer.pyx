@@ -115,21 +115,36 @@ cdef class CircularWriter(BusWriter):
         header.cause = 0
 
     cdef void commit(self, Slot *slot) noexcept nogil:
-        cdef WriterLine *line = self.line
-        cdef SlotHeader *header = slot.header
-        if rarely(line == NULL):                            # forked: the claim is the parent's
+        if rarely(self.commits_slowly or self.line == NULL):
+            self.commit_slowly(slot)
             return
-        if rarely(self.finishes):
-            self.finish(header)
-        store_relaxed(&line.committed, line.committed + 1)
-        store_relaxed(&line.committed_bytes, line.committed_bytes + header.size)
-        store_release(&header.stamp, stamp_of(slot.position, self.key))
-        store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
-        if rarely(self.fence_after_commit):
-            fence_full()
+        self.publish(slot)
         fence_light_side()                                  # pairs with fence_heavy_side in pause
         if rarely(load_relaxed_32(&self.control.parked)):
             wake(self.control)
+
+    cdef void commit_slowly(self, Slot *slot) noexcept nogil:
+        """Commit where there is more to do than to publish."""
+        cdef SlotHeader *header = slot.header
+        if self.line == NULL:                               # forked: the claim is the parent's
+            return
+        if self.control.flags & TIMESTAMPS:
+            header.timestamp = unix_ns()
+        if self.control.flags & CHECKSUM:
+            header.crc32c = slot_checksum(header)
+        self.publish(slot)
+        if self.fence_after_commit:
+            fence_full()
+        fence_light_side()
+        if load_relaxed_32(&self.control.parked):
+            wake(self.control)
+
+    cdef inline void publish(self, Slot *slot) noexcept nogil:
+        cdef WriterLine *line = self.line
+        store_relaxed(&line.committed, line.committed + 1)
+        store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
+        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
 
     cdef void abort(self, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
@@ -144,12 +159,6 @@ cdef class CircularWriter(BusWriter):
         fence_full()
         if load_relaxed_32(&self.control.parked):
             wake(self.control)
-
-    cdef void finish(self, SlotHeader *header) noexcept nogil:
-        if self.control.flags & TIMESTAMPS:
-            header.timestamp = unix_ns()
-        if self.control.flags & CHECKSUM:
-            header.crc32c = slot_checksum(header)
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         cdef Wait waiting
@@ -183,6 +192,6 @@ cdef CircularWriter new_writer(
     writer.key = claims.control.key
     writer.max_payload = bus.max_payload
     writer.section_shift = claims.control.section_shift
-    writer.finishes = (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
     writer.fence_after_commit = fence_after_commit
+    writer.commits_slowly = fence_after_commit or (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
     return writer

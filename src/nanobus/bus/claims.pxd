@@ -53,7 +53,7 @@ the line), clear the line, owner = 0. A line is retired once its intent is void:
 committed by somebody (stamp). Until then it is given to nobody, so intents never change under a sealer's eyes. A sealer
 or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
 """
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from nanobus.bus.control cimport ControlBlock, ReaderLine, WriterLine
 

@@ -1,5 +1,7 @@
 from cpython.buffer cimport Py_buffer
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from nanobus.core.layout cimport FIRST_LIBRARY_ID
 
 
 cdef struct EncodedMessage:
@@ -39,5 +41,34 @@ cdef class ObjectCodec(Codec):
 cdef Codec codec_of(object message)     # MessageError for a class that was never declared
 
 # The u16 of an int, an IntEnum member or, as a source, a class with a `source_id` (Handler).
-cdef uint16_t source_id_of(object source) except? 0
-cdef uint16_t message_id_of(object message_id) except? 0
+cdef uint16_t source_id_of_other(object source) except? 0
+cdef uint16_t message_id_of_other(object message_id) except? 0
+
+
+cdef extern from *:
+    """
+    /* The value of a plain int that can be an id, else -1. */
+    static inline long nb_plain_id(PyObject *value) {
+        if (!PyLong_CheckExact(value))
+            return -1;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *) value))
+            return -1;
+        return (long) PyUnstable_Long_CompactValue((PyLongObject *) value);
+    #else
+        int overflow;
+        return PyLong_AsLongAndOverflow(value, &overflow);
+    #endif
+    }
+    """
+    long plain_id "nb_plain_id"(object value) noexcept
+
+
+cdef inline uint16_t source_id_of(object source) except? 0:
+    cdef long value = plain_id(source)
+    return <uint16_t> value if 0 <= value < FIRST_LIBRARY_ID else source_id_of_other(source)
+
+
+cdef inline uint16_t message_id_of(object message_id) except? 0:
+    cdef long value = plain_id(message_id)
+    return <uint16_t> value if 0 <= value < FIRST_LIBRARY_ID else message_id_of_other(message_id)

@@ -7,7 +7,6 @@ process: a class is declared once, where it is defined.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
-from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -152,25 +151,13 @@ cdef int checked_id(str kind, object value) except -1:
     return value
 
 
-cdef uint16_t source_id_of(object source) except? 0:
-    cdef int overflow = 0
-    cdef long value
-    if PyLong_CheckExact(source):
-        value = PyLong_AsLongAndOverflow(source, &overflow)
-        if 0 <= value < FIRST_LIBRARY_ID and not overflow:
-            return <uint16_t> value
+cdef uint16_t source_id_of_other(object source) except? 0:
     if isinstance(source, type):
         source = getattr(source, "source_id", source)
     return checked_source_id(source)
 
 
-cdef uint16_t message_id_of(object message_id) except? 0:
-    cdef int overflow = 0
-    cdef long value
-    if PyLong_CheckExact(message_id):
-        value = PyLong_AsLongAndOverflow(message_id, &overflow)
-        if 0 <= value < FIRST_LIBRARY_ID and not overflow:
-            return <uint16_t> value
+cdef uint16_t message_id_of_other(object message_id) except? 0:
     return checked_message_id(message_id)
 
 

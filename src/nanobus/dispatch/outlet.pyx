@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strerror
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot
+    BUS_CLAIMED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, raise_too_large
 )
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
 from nanobus.bus.sender cimport InPlaceClaim
@@ -18,7 +18,7 @@ from nanobus.dispatch.outbox cimport Outbox
 
 from nanobus.bus.codec import find_codec
 from nanobus.errors import (
-    BusClosedError, BusFullError, HandleInUseError, MappingError, MessageTooLargeError, NanobusError, NotRunningError
+    BusClosedError, BusFullError, HandleInUseError, MappingError, NanobusError, NotRunningError
 )
 
 
@@ -62,9 +62,7 @@ cdef class Outlet:
         cdef BusStatus status
         cdef Slot slot
         if size > self.writer.bus.max_payload:
-            raise MessageTooLargeError(
-                f"a payload must be at most {self.writer.bus.max_payload} bytes on this bus, got {size}"
-            )
+            raise_too_large(self.writer.bus, size)
         if self.outbox.count or self.claimed is not None:
             return self.hold(source, message, payload, <uint32_t> size)
         status = self.writer.claim(<uint32_t> size, &slot)
@@ -184,9 +182,7 @@ cdef class OutletClaim(InPlaceClaim):
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         cdef BusStatus status = BUS_CLAIMED
         if size > self.outlet.writer.bus.max_payload:
-            raise MessageTooLargeError(
-                f"a payload must be at most {self.outlet.writer.bus.max_payload} bytes on this bus, got {size}"
-            )
+            raise_too_large(self.outlet.writer.bus, size)
         if self.outlet.claimed is None and not self.outlet.outbox.count:
             status = self.outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:

@@ -4,13 +4,14 @@
                         +--> rows[source index * message count + message index] --> entries[first .. first + count)
     messages[message] --+                                                            (function pointer, object)
 
-Ids nobody routes have no index, and a row without entries is no row: `find` says NULL, without the GIL. Two bytes an
-id up to the highest one used, 16 bytes a row, 40 an entry; a look-up costs the same however many there are.
+Ids nobody routes have no index, and a row without entries is no row: `find_row` says NULL, without the GIL. Two bytes
+an id up to the highest one used, 16 bytes a row, 40 an entry; a look-up costs the same however many there are.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
 
-from nanobus.bus.codec cimport Codec
+cdef enum:
+    NO_INDEX = 0xFFFF                   # no user's id is that high
 
 cdef struct Entry:
     # Deliver `message`; NULL with a Python error set, or a new reference to be dropped.
@@ -35,4 +36,15 @@ cdef class Router:
     cdef uint32_t message_count
     cdef readonly tuple kept            # the objects behind every pointer
 
-    cdef Row *find(self, uint16_t source, uint16_t message) noexcept nogil
+
+cdef inline Row *find_row(Router router, uint16_t source, uint16_t message) noexcept nogil:
+    cdef uint32_t source_index, message_index
+    cdef Row *row
+    if source >= router.source_limit or message >= router.message_limit:
+        return NULL
+    source_index = router.sources[source]
+    message_index = router.messages[message]
+    if source_index == NO_INDEX or message_index == NO_INDEX:
+        return NULL
+    row = &router.rows[source_index * router.message_count + message_index]
+    return row if row.count else NULL

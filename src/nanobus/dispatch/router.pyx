@@ -13,10 +13,6 @@ cdef extern from "Python.h":
     PyObject *PyObject_Vectorcall(PyObject *function, PyObject **arguments, size_t count, PyObject *names) noexcept
 
 
-cdef enum:
-    NO_INDEX = 0xFFFF               # no user's id is that high
-
-
 cdef PyObject *call_method(Entry *entry, PyObject *message) noexcept:
     cdef PyObject *arguments[2]
     arguments[0] = entry.receiver
@@ -86,20 +82,8 @@ cdef class Router:
 
     def receivers(self, source, message):
         """Return how many receivers a message from `source` has here."""
-        cdef Row *row = self.find(source, message)
+        cdef Row *row = find_row(self, source, message)
         return row.count if row != NULL else 0
-
-    cdef Row *find(self, uint16_t source, uint16_t message) noexcept nogil:
-        cdef uint32_t source_index, message_index
-        cdef Row *row
-        if source >= self.source_limit or message >= self.message_limit:
-            return NULL
-        source_index = self.sources[source]
-        message_index = self.messages[message]
-        if source_index == NO_INDEX or message_index == NO_INDEX:
-            return NULL
-        row = &self.rows[source_index * self.message_count + message_index]
-        return row if row.count else NULL
 
 
 cdef void *allocate(size_t count, size_t size) except NULL:

@@ -36,6 +36,7 @@ cdef class WorkerLoop:
 
     cdef BusStatus deliver(self) except? BUS_OK
     cdef int dispatch(self, Row *row, Slot *slot) except -1
+    cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
     cdef BusStatus fail_to_decode(self, error) except? BUS_OK
     cdef int tick(self, Slot *slot) except -1

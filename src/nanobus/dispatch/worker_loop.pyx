@@ -11,6 +11,7 @@ A handler that raises is reported with its message and position; the callback de
 """
 cimport cython
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
@@ -19,16 +20,13 @@ from nanobus.bus.base cimport (
 from nanobus.bus.codec cimport Codec
 from nanobus.bus.envelope cimport Gap
 from nanobus.core.atomics cimport load_acquire, store_release
+from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
-from nanobus.dispatch.router cimport Entry, Router, Row
+from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 
 from nanobus.errors import BusClosedError, CorruptMessageError
-
-
-cdef extern from "Python.h":
-    void Py_DecRef(PyObject *)
 
 
 cdef enum:
@@ -175,7 +173,7 @@ cdef class WorkerLoop:
                     ))
                     self.reader.advance()
                 return status
-            row = self.router.find(slot.header.source, slot.header.message)
+            row = find_row(self.router, slot.header.source, slot.header.message)
             if row != NULL:
                 skips = 0
                 self.dispatch(row, &slot)
@@ -193,7 +191,6 @@ cdef class WorkerLoop:
         return BUS_OK
 
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
-        cdef Codec codec = <Codec> row.codec
         cdef Entry *entry = &self.router.entries[row.first]
         cdef Entry *end = entry + row.count
         cdef PyObject *result
@@ -201,23 +198,29 @@ cdef class WorkerLoop:
         self.outlet.position = slot.position
         self.outlet.timestamp = slot.header.timestamp
         self.decoding = True                            # an error from here on is caught in `run`, once a batch
-        message = codec.decode(slot.payload, slot.header.size)
+        message = (<Codec> row.codec).decode(slot.payload, slot.header.size)
         self.decoding = False
         while entry != end and not self.failed:
             result = entry.call(entry, <PyObject *> message)
-            if result == NULL:
-                try:
-                    raise_what_is_set()
-                except BaseException as error:
-                    self.fail(entry.handler, message, slot.position, error)
-            else:
-                Py_DecRef(result)
-            if self.outlet.claimed is not None:
-                self.end_claim(entry.handler, message, slot.position)
+            if result != NULL:
+                Py_DECREF(<object> result)
+            if rarely(result == NULL or self.outlet.claimed is not None):
+                self.end_badly(entry, message, slot.position, result == NULL)
             entry += 1
-        codec.settle(message)
+        (<Codec> row.codec).settle(message)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
+        return 0
+
+    cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1:
+        """A call raised, or left a claim open."""
+        if raised:
+            try:
+                raise_what_is_set()
+            except BaseException as error:
+                self.fail(entry.handler, message, position, error)
+        if self.outlet.claimed is not None:
+            self.end_claim(entry.handler, message, position)
         return 0
 
     cdef int fail(self, object handler, object message, object position, error) except -1:
@@ -324,7 +327,7 @@ cdef class WorkerLoop:
                 continue
             if status != BUS_OK or slot.header.message == TIMER_ID:
                 return status
-            if self.router.find(slot.header.source, slot.header.message) != NULL:
+            if find_row(self.router, slot.header.source, slot.header.message) != NULL:
                 return BUS_OK
             self.skipped += 1
             self.reader.advance()

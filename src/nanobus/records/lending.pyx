@@ -102,9 +102,7 @@ cdef class RecordCodec(Codec):
         record = <RecordBytes> message
         if record.layout is not self.layout and record.address != NULL:     # its `__class__` was assigned to
             raise EncodeError(f"{self!r} encodes this very class, got a {record.layout.title}")
-        if record.ownership == MUTABLE or record.ownership == FROZEN or (
-            record.ownership == BORROWED and record is self.view
-        ):
+        if record.ownership == MUTABLE or record.ownership == FROZEN:
             encoded.payload = record.address
             encoded.size = self.layout.size
             return 0
