@@ -2,6 +2,7 @@
 
     messenger  routing                    lifecycle
     handlers   messages records codecs    the user's side
+    schema                                what ids mean in a journal, then and now
     dispatch                              vtable, worker loop, outbox      compiled
     bus                                   contract, ring, senders          compiled
     memory                                mappings                         compiled
@@ -31,6 +32,8 @@ from nanobus.errors import (
     RecordReleasedError,
     RoutingError,
     RoutingWarning,
+    SchemaError,
+    SchemaMismatchError,
     StopTimeoutError,
     TooManyHandlesError,
 )
@@ -40,6 +43,7 @@ from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
 from nanobus.records.record import Record
 from nanobus.routing import Worker
+from nanobus.schema.upcasts import upcast
 
 __all__ = [
     "Array",
@@ -68,6 +72,8 @@ __all__ = [
     "RecordReleasedError",
     "RoutingError",
     "RoutingWarning",
+    "SchemaError",
+    "SchemaMismatchError",
     "Sender",
     "StopTimeoutError",
     "TooManyHandlesError",
@@ -87,4 +93,5 @@ __all__ = [
     "u16",
     "u32",
     "u64",
+    "upcast",
 ]

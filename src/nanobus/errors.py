@@ -57,6 +57,14 @@ class DecodeError(NanobusError):
     """A codec failed to turn bytes into a message. The codec's own error is the `__cause__`."""
 
 
+class SchemaError(NanobusError):
+    """The schema.json of a journal is no valid schema; the text names file, rule and value."""
+
+
+class SchemaMismatchError(NanobusError):
+    """A message class has another layout than the journal holds under its id; the text shows each difference."""
+
+
 class RoutingError(NanobusError, ValueError):
     """The workers, handlers and routes of a messenger contradict each other. Nothing was started."""
 

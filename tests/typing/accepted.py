@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import assert_type
 
 from nanobus import (
@@ -23,6 +24,7 @@ from nanobus import (
     every,
     message,
     on,
+    upcast,
 )
 from nanobus.bus.base import Bus, BusReader, BusWriter
 from nanobus.field_types import f64, u32
@@ -67,6 +69,11 @@ class PriceCodec:
 class Price:
     def __init__(self, value: float) -> None:
         self.value = value
+
+
+@upcast(Order, from_fingerprint="0b10016f48bb29bd")
+def order_of_old(old: SimpleNamespace) -> Order:
+    return Order(old.symbol, old.amount)
 
 
 class Feed(Handler, id=1):

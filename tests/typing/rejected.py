@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nanobus import CircularBus, Envelope, Handler, Messenger, Record, Worker, every, message, on
+from nanobus import CircularBus, Envelope, Handler, Messenger, Record, Worker, every, message, on, upcast
 from nanobus.field_types import f64
 
 
@@ -13,6 +13,11 @@ class Quote(Record):
 
 class Plain:
     pass
+
+
+@upcast(Quote, from_fingerprint="0b10016f48bb29bd")  # type: ignore[arg-type]
+def quote_of_old(old: object) -> Plain:
+    return Plain()
 
 
 class Feed(Handler, id=1):
