@@ -15,17 +15,20 @@ descriptors  protobuf: the descriptors of the files a class came from
 values       from a description to the function that reads payloads
 comparison   the difference of two layouts, field by field
 upcasts      @upcast: which function makes a message of today from which old layout
+history      the layouts of one message along the journal, all read as the class of today
+upcasting    UpcastingCodec: asks the history for what stands before the newest layout     compiled
 decoding     Decoder: payloads as JSON-able values, without the application's code
 
 No library is imported here unless a layout says that it wrote the payloads.
 
-May import: bus.codec, records, codecs, errors.
+May import: bus.codec, bus.base, records, codecs, errors.
 """
 
 from nanobus.schema.comparison import compare
 from nanobus.schema.decoding import Decoder
 from nanobus.schema.entries import MessageEntry, Schema, SourceEntry
 from nanobus.schema.file import load, save, update
+from nanobus.schema.history import upcasting_codec
 from nanobus.schema.upcasts import upcast
 
 __all__ = [
@@ -37,5 +40,6 @@ __all__ = [
     "load",
     "save",
     "upcast",
+    "upcasting_codec",
     "update",
 ]

@@ -1,0 +1,112 @@
+"""The layouts of one message along a journal, all of them read as the class of today.
+
+    position   0            4096                  81920                      head
+               | layout A   | layout B            | layout C, the codec's own
+               | upcast A   | upcast B            | the codec itself
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import pairwise
+from typing import Any
+
+from nanobus.bus.base import BusReader
+from nanobus.bus.codec import Codec
+from nanobus.errors import DecodeError
+from nanobus.schema.comparison import is_layout_of, mismatch
+from nanobus.schema.entries import MessageEntry, Schema
+from nanobus.schema.upcasting import UpcastingCodec
+from nanobus.schema.upcasts import upcast_of
+from nanobus.schema.values import PayloadReader, reader_of
+
+END = 2**64 - 1
+
+
+def upcasting_codec(codec: Codec, schema: Schema, reader: BusReader) -> Codec:
+    """Return a codec for what `reader` reads from here on, whatever layout it was written in.
+
+    Parameters
+    ----------
+    codec : Codec
+        Of the class at hand.
+    schema : Schema
+        Of the journal that `reader` reads.
+    reader : BusReader
+        Its position, while a message is decoded, is that of the message.
+
+    Returns
+    -------
+    Codec
+        `codec` itself where everything ahead of the reader has its layout.
+
+    Raises
+    ------
+    SchemaMismatchError
+        Ahead of the reader stands a layout that no upcast reads as the class.
+
+    Notes
+    -----
+    For the thread of `reader` only. A message in the newest layout costs one comparison more. Where messages of the
+    class are written as well, `update` the schema first: it says from where on they have the new layout.
+    """
+    entries = schema.entries_of(codec.message_id)
+    own_since = own_layout_since(codec, entries)
+    if own_since <= reader.position:
+        return codec
+    return UpcastingCodec(codec, reader, own_since, History(codec, entries, reader.position).read)
+
+
+def own_layout_since(codec: Codec, entries: tuple[MessageEntry, ...]) -> int:
+    """Return the position from which on all is of the codec's layout; END where the newest is not."""
+    since = 0 if not entries or is_layout_of(entries[0], codec) else END
+    for before, entry in pairwise(entries):
+        if not is_layout_of(entry, codec):
+            since = END
+        elif not is_layout_of(before, codec):
+            since = entry.since
+    return since
+
+
+class History:
+    """Reads the payloads of one message, each by the layout that was in force where it stands.
+
+    Layouts that end before `start` need no upcast: nobody will read them.
+    """
+
+    def __init__(self, codec: Codec, entries: tuple[MessageEntry, ...], start: int) -> None:
+        ends = [*(entry.since for entry in entries[1:]), END]
+        ahead = [entry for entry, end in zip(entries, ends, strict=True) if end > start]
+        self._starts = [entry.since for entry in ahead]
+        # What stands before the first entry was written without a schema: by the class, as far as anybody knows.
+        self._readers = [codec.decode_payload, *(message_reader_of(entry, codec) for entry in ahead)]
+
+    def read(self, position: int, payload: bytes) -> Any:
+        """Return the message at `position`."""
+        return self._readers[bisect_right(self._starts, position)](payload)
+
+
+def message_reader_of(entry: MessageEntry, codec: Codec) -> PayloadReader:
+    if is_layout_of(entry, codec):
+        return codec.decode_payload
+    upcast = upcast_of(codec.message_type, entry.fingerprint)
+    if upcast is None:
+        raise mismatch(entry, codec)
+    name = codec.message_type.__qualname__
+    read = reader_of(entry.layout)
+
+    def read_message(payload: bytes) -> Any:
+        try:
+            message = upcast(read(payload))
+        except Exception as error:
+            raise DecodeError(
+                f"{len(payload)} bytes of layout {entry.fingerprint} cannot become a {name} "
+                f"(id {entry.id}): {type(error).__qualname__}: {error}"
+            ) from error
+        if type(message) is not codec.message_type:
+            raise DecodeError(f"the upcast from {entry.fingerprint} must return a {name}, got {message!r}")
+        if codec.fixed_size:  # a Record: all receivers get this one, so it is read-only as any received record is
+            return codec.decode_payload(codec.encode_message(message))
+        return message
+
+    return read_message
