@@ -4,7 +4,7 @@
     handlers   messages records codecs    the user's side
     schema                                what ids mean in a journal, then and now
     dispatch                              vtable, worker loop, outbox      compiled
-    bus                                   contract, ring, senders          compiled
+    bus  journal                          contract, ring, senders; disk    compiled
     memory                                mappings                         compiled
     core                                  layout, atomics, clock, crc32c   C inline
 
@@ -19,11 +19,15 @@ from nanobus.errors import (
     BusClosedError,
     BusFormatError,
     BusFullError,
+    CorruptJournalError,
     CorruptMessageError,
+    CursorInUseError,
     DecodeError,
     EncodeError,
     HandleInUseError,
     HandlerError,
+    JournalInUseError,
+    JournalVersionError,
     MappingError,
     MessageError,
     MessageTooLargeError,
@@ -39,6 +43,8 @@ from nanobus.errors import (
 )
 from nanobus.field_types import Array, boolean, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from nanobus.handlers import Handler, every, on
+from nanobus.journal.journal import JournalBus
+from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
 from nanobus.records.record import Record
@@ -52,7 +58,9 @@ __all__ = [
     "BusFullError",
     "BusStatistics",
     "CircularBus",
+    "CorruptJournalError",
     "CorruptMessageError",
+    "CursorInUseError",
     "DecodeError",
     "EncodeError",
     "Envelope",
@@ -61,6 +69,10 @@ __all__ = [
     "Handler",
     "HandlerError",
     "JoinHandles",
+    "JournalBus",
+    "JournalInUseError",
+    "JournalStatistics",
+    "JournalVersionError",
     "MappingError",
     "MessageError",
     "MessageTooLargeError",
@@ -70,6 +82,8 @@ __all__ = [
     "ReaderStatistics",
     "Record",
     "RecordReleasedError",
+    "Recovery",
+    "Retention",
     "RoutingError",
     "RoutingWarning",
     "SchemaError",

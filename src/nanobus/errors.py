@@ -29,6 +29,32 @@ class BusFormatError(NanobusError):
     """The file is no bus, one of another version, or one whose parts contradict each other."""
 
 
+class JournalVersionError(BusFormatError):
+    """The journal was written by another version of the format, or on a machine of another byte order."""
+
+
+class CorruptJournalError(BusFormatError):
+    """The journal is damaged: a file is missing, truncated, of another journal, or holds bytes nobody wrote there.
+
+    Attributes
+    ----------
+    position : int or None
+        The first position that cannot be read; None where the control file itself is damaged.
+    """
+
+    def __init__(self, text: str, *, position: int | None = None) -> None:
+        super().__init__(text)
+        self.position = position
+
+
+class JournalInUseError(NanobusError):
+    """Another process is recovering or repairing the journal, or has it open where it must be open nowhere."""
+
+
+class CursorInUseError(NanobusError):
+    """A named cursor has a reader already, here or in another process."""
+
+
 class TooManyHandlesError(NanobusError):
     """Every line of the control block for readers, or for writers, is taken."""
 

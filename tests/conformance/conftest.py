@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nanobus import CircularBus
+from nanobus import CircularBus, JournalBus
 
 MODES: dict[str, Callable[[Any], Any]] = {
     "ring": lambda _: CircularBus(1 << 20),
@@ -17,6 +17,10 @@ MODES: dict[str, Callable[[Any], Any]] = {
     "ring, overwriting": lambda _: CircularBus(1 << 20, overflow="overwrite"),
     "ring, refusing": lambda _: CircularBus(1 << 20, overflow="error"),
     "ring in a file": lambda folder: CircularBus(1 << 20, folder / "ring"),
+    "journal": lambda folder: JournalBus(folder / "journal"),
+    "journal, bare": lambda folder: JournalBus(folder / "journal", timestamps=False, checksum=False),
+    "journal, synced": lambda folder: JournalBus(folder / "journal", sync="commit"),
+    "journal in memory": lambda _: JournalBus(segment_size=1 << 20, wait="spin"),
 }
 
 

@@ -54,8 +54,9 @@ def test_start_that_is_no_position_of_a_message_is_refused(bus):
     for start in (-32, bus.head + 32):
         with pytest.raises(ValueError, match=r"start must be a position in 0\.\."):
             bus.reader(start)
-    with pytest.raises(ValueError, match='start must be "oldest"'):
-        bus.reader("first")
+    if not bus.keeps_cursors:
+        with pytest.raises(ValueError, match='start must be "oldest"'):
+            bus.reader("first")
     with pytest.raises(TypeError, match="start must be"):
         bus.reader(1.5)
 

@@ -23,6 +23,7 @@ cdef enum BusStatus:
     BUS_CORRUPT         # the checksum does not fit; `advance` skips the slot
     BUS_STOPPED         # the handle or its bus was closed, or somebody called `interrupt`
     BUS_CLAIMED         # this writer has a claim outstanding: one at a time
+    BUS_FAILED          # the bus itself is damaged or the system refused; `raise_failure` says what
 
 cdef struct Slot:
     uint64_t position
@@ -34,6 +35,7 @@ cdef class BusWriter:
     cdef readonly Bus bus
     cdef readonly bint closed
     cdef bint busy                      # a thread is inside a call that released the GIL
+    cdef bint ensures                   # a returned write promises more than that readers see it: see `ensure`
     cdef uint32_t interrupted           # atomic
     cdef object __weakref__
 
@@ -45,11 +47,17 @@ cdef class BusWriter:
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
     cdef void close_line(self)
     cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
+    # What a returned write promises of the slots before `end`, on a bus that promises more; raises where it cannot.
+    cdef int ensure(self, uint64_t end) except -1
+    cdef int raise_failure(self) except -1
 
     # Python level: claim, waiting as the overflow policy says; raises where it cannot.
 
     @cython.final
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1
+
+    @cython.final
+    cdef int commit_and_ensure(self, Slot *slot) except -1
 
     @cython.final
     cdef object put(self, object source, object message_id, object payload, object cause, object timeout)
@@ -77,6 +85,7 @@ cdef class BusReader:
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil
     cdef void close_line(self)
     cdef void forget_line(self)
+    cdef int raise_failure(self) except -1
 
     # Python level: `wait`, looking for signals meanwhile.
 
@@ -90,14 +99,18 @@ cdef class BusReader:
 cdef class Bus:
     cdef readonly bint closed
     cdef readonly uint32_t max_payload  # bytes
+    cdef readonly bint keeps_cursors    # readers can have a name, whose position outlives them
     cdef object handles                 # WeakSet of readers and writers
     cdef object lock                    # held while `handles` is touched
+    cdef dict claiming                  # open in-place claim -> its thread, where writers ensure
     cdef BusWriter shared_writer        # serves `write`
     cdef BusReader probe                # serves `read`
     cdef object __weakref__
 
     cdef object keep(self, handle)
     cdef int check_open(self) except -1
+    cdef int check_start(self, object start) except -1
+    cdef void forget(self)              # after a fork, in the child
     cdef BusWriter open_writer(self)
     cdef BusReader open_reader(self, object start, bint gate, object lag_limit)
     cdef BusReader open_probe(self)

@@ -17,7 +17,7 @@ from nanobus.bus.envelope cimport Gap, cause_of, envelope_of
 from nanobus.bus.waiting cimport nanoseconds
 from nanobus.core.atomics cimport store_release_32
 from nanobus.core.clock cimport monotonic_ns
-from nanobus.core.layout cimport relative_cause
+from nanobus.core.layout cimport relative_cause, slot_length
 
 from nanobus.errors import (
     BusClosedError, BusFullError, CorruptMessageError, HandleInUseError, MessageTooLargeError, NanobusError
@@ -131,8 +131,15 @@ cdef class BusWriter:
         slot.header.message = message
         slot.header.cause = relative_cause(slot.position, cause)
         memcpy(slot.payload, payload, size)
-        self.commit(&slot)
         position[0] = slot.position
+        self.commit_and_ensure(&slot)
+        return 0
+
+    cdef int commit_and_ensure(self, Slot *slot) except -1:
+        cdef uint64_t end = slot.position + slot_length(slot.header.size)
+        self.commit(slot)
+        if self.ensures:
+            self.ensure(end)
         return 0
 
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1:
@@ -150,6 +157,8 @@ cdef class BusWriter:
                 raise NanobusError("a writer holds one claim at a time: leave the `with claim()` block first")
             if status == BUS_STOPPED or self.closed:
                 raise BusClosedError("the writer is closed")
+            if status == BUS_FAILED:
+                self.raise_failure()
             if not self.bus.waits_for_room():
                 raise BusFullError(f"no room for {size} bytes: {fill_of(self.bus)}")
             now = monotonic_ns()
@@ -169,6 +178,12 @@ cdef class BusWriter:
                 self.close_line()               # and the next claim says BUS_STOPPED
                 continue
             PyErr_CheckSignals()
+
+    cdef int ensure(self, uint64_t end) except -1:
+        return 0
+
+    cdef int raise_failure(self) except -1:
+        raise NanobusError(f"{self.bus!r} failed and does not say why")
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
         return BUS_STOPPED
@@ -292,6 +307,11 @@ cdef class BusReader:
                 raise CorruptMessageError(f"the checksum of the message at {slot.position} does not fit its bytes")
             if status == BUS_STOPPED:
                 raise BusClosedError("the reader is closed")
+            if status == BUS_FAILED:
+                self.raise_failure()
+
+    cdef int raise_failure(self) except -1:
+        raise NanobusError(f"{self.bus!r} failed and does not say why")
 
     cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK:
         cdef int64_t now = monotonic_ns()
@@ -339,6 +359,7 @@ cdef class Bus:
 
     def __cinit__(self):
         self.handles = weakref.WeakSet()
+        self.claiming = {}
         open_buses.add(self)
         self.lock = threading.RLock()    # a signal handler may close the bus while its thread holds it
         self.closed = True              # until a subclass has a log to show
@@ -385,6 +406,8 @@ cdef class Bus:
             return envelope_of(slot.position, slot.header, slot.payload)
         if status == BUS_CORRUPT:
             raise CorruptMessageError(f"the checksum of the message at {position} does not fit its bytes")
+        if status == BUS_FAILED:
+            self.probe.raise_failure()
         return None
 
     def reader(self, start="oldest", *, gate=True, lag_limit=None):
@@ -407,10 +430,7 @@ cdef class Bus:
             Every line for readers is taken.
         """
         self.check_open()
-        if isinstance(start, str) and start not in ("oldest", "newest"):
-            raise ValueError(f'start must be "oldest", "newest" or a position, got {start!r}')
-        if not isinstance(start, str) and (isinstance(start, bool) or not isinstance(start, int)):
-            raise TypeError(f'start must be "oldest", "newest" or a position, got {start!r}')
+        self.check_start(start)
         if lag_limit is not None and (not gate or not isinstance(lag_limit, int) or not 0 < lag_limit <= INT64_MAX):
             raise ValueError(f"lag_limit must be > 0 bytes and goes with gate=True, got {lag_limit!r}")
         return self.keep(self.open_reader(start, gate, lag_limit))
@@ -468,6 +488,16 @@ cdef class Bus:
         if self.closed:
             raise BusClosedError("the bus is closed")
         return 0
+
+    cdef int check_start(self, object start) except -1:
+        if isinstance(start, str) and start not in ("oldest", "newest"):
+            raise ValueError(f'start must be "oldest", "newest" or a position, got {start!r}')
+        if not isinstance(start, str) and (isinstance(start, bool) or not isinstance(start, int)):
+            raise TypeError(f'start must be "oldest", "newest" or a position, got {start!r}')
+        return 0
+
+    cdef void forget(self):
+        pass
 
     cdef BusWriter open_writer(self):
         raise NanobusError(CONTRACT_ONLY)

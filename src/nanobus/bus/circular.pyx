@@ -9,24 +9,23 @@ from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
 from nanobus.bus.base cimport Bus, BusReader, BusWriter
 from nanobus.bus.circular_reader cimport new_probe, new_registered_reader
 from nanobus.bus.circular_writer cimport new_writer
-from nanobus.bus.claims cimport bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
+from nanobus.bus.claims cimport bind_ring, gate, reap, release_reader_line, take_reader_line, take_writer_line
 from nanobus.bus.control cimport (
-    CHECKSUM, GATING, MAX_LINES, OVERFLOW_ERROR, OVERFLOW_OVERWRITE, REVOCABLE, TIMESTAMPS, WAIT_SPIN, WAIT_YIELD,
-    ControlBlock, ReaderLine, WriterLine
+    CHECKSUM, OVERFLOW_ERROR, OVERFLOW_OVERWRITE, TIMESTAMPS, ControlBlock, ReaderLine, WriterLine
 )
+from nanobus.bus.counters cimport count
+from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
 from nanobus.bus.ring_file cimport attach, control_size_for, write_control
 from nanobus.bus.waiting cimport wake
-from nanobus.core.atomics cimport fence_full, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32
+from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
-from nanobus.core.owner cimport process_of
 from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.memory.ring cimport RingMapping
 
-from nanobus.bus.statistics import BusStatistics, ReaderStatistics, WriterStatistics
+from nanobus.bus.statistics import BusStatistics
 from nanobus.errors import TooManyHandlesError
 
 cdef dict OVERFLOW_FLAGS = {"block": 0, "error": OVERFLOW_ERROR, "overwrite": OVERFLOW_OVERWRITE}
-cdef dict WAIT_FLAGS = {"block": 0, "spin": WAIT_SPIN, "yield": WAIT_YIELD}
 
 
 cdef class CircularBus(Bus):
@@ -73,9 +72,8 @@ cdef class CircularBus(Bus):
             checked_choice("overflow", overflow, OVERFLOW_FLAGS) | checked_choice("wait", wait, WAIT_FLAGS)
             | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)
         )
-        for name, count in (("writers", writers), ("readers", readers)):
-            if not isinstance(count, int) or not 1 <= count <= MAX_LINES:
-                raise ValueError(f"{name} must be in 1..{MAX_LINES}, got {count!r}")
+        checked_lines("writers", writers)
+        checked_lines("readers", readers)
         if path is not None:
             path = os.fsdecode(path)
         cdef size_t control_size = control_size_for(writers, readers)
@@ -94,7 +92,7 @@ cdef class CircularBus(Bus):
         self.mapping = mapping
         self.capacity = mapping.capacity
         self.path = mapping.path
-        bind(&self.claims, <ControlBlock *> mapping.address, mapping.ring)
+        bind_ring(&self.claims, <ControlBlock *> mapping.address, mapping.ring)
         self.max_payload = <uint32_t> min(mapping.capacity // 2 - SLOT_HEADER_SIZE, UINT32_MAX)
         self.fence_after_commit = not fence_heavy_side_works()
         cdef BusWriter shared = self.open_writer()
@@ -106,42 +104,7 @@ cdef class CircularBus(Bus):
     def statistics(self):
         """Return a BusStatistics; see `Bus.statistics`."""
         self.check_open()
-        cdef ControlBlock *control = self.claims.control
-        cdef uint64_t head = load_acquire(&control.head)
-        cdef WriterLine *writer
-        cdef ReaderLine *reader
-        cdef uint32_t index
-        writers = []
-        readers = []
-        for index in range(load_acquire_32(&control.writers_used)):
-            writer = &self.claims.writers[index]
-            if load_acquire(&writer.owner):
-                writers.append(WriterStatistics(
-                    process=process_of(load_acquire(&writer.owner)),
-                    committed=load_relaxed(&writer.committed), committed_bytes=load_relaxed(&writer.committed_bytes),
-                    aborted=load_relaxed(&writer.aborted), full=load_relaxed(&writer.full),
-                ))
-        for index in range(load_acquire_32(&control.readers_used)):
-            reader = &self.claims.readers[index]
-            if load_acquire(&reader.owner):
-                position = load_acquire(&reader.position)
-                readers.append(ReaderStatistics(
-                    process=process_of(load_acquire(&reader.owner)),
-                    position=position, lag=max(0, head - position),
-                    gating=load_acquire_32(&reader.gating) in (GATING, REVOCABLE)
-                    and not control.flags & OVERFLOW_OVERWRITE,
-                    gaps=load_relaxed_32(&reader.gaps), lost_bytes=load_relaxed(&reader.lost_bytes),
-                ))
-        return BusStatistics(
-            head=head, gate=gate(&self.claims), capacity=self.mapping.capacity,
-            committed=load_relaxed(&control.committed) + sum([one.committed for one in writers]),
-            committed_bytes=load_relaxed(&control.committed_bytes) + sum([one.committed_bytes for one in writers]),
-            aborted=load_relaxed(&control.aborted) + sum([one.aborted for one in writers]),
-            full=load_relaxed(&control.full) + sum([one.full for one in writers]),
-            sealed=load_relaxed(&control.sealed), dead_writers=load_relaxed(&control.dead_writers),
-            dead_readers=load_relaxed(&control.dead_readers), revoked_readers=load_relaxed(&control.revoked_readers),
-            writers=tuple(writers), readers=tuple(readers),
-        )
+        return BusStatistics(**count(&self.claims))
 
     cdef BusWriter open_writer(self):
         cdef WriterLine *line = take_writer_line(&self.claims)
@@ -180,9 +143,3 @@ cdef class CircularBus(Bus):
 
     cdef bint waits_for_room(self) noexcept nogil:
         return not self.claims.control.flags & OVERFLOW_ERROR
-
-
-cdef uint32_t checked_choice(str name, object value, dict choices) except? 0xFFFFFFFF:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return choices[value]

@@ -1,6 +1,6 @@
 from typing import final
 
-from nanobus.bus.base import BusWriter
+from nanobus.bus.slot_writer import SlotWriter
 
 @final
-class CircularWriter(BusWriter): ...
+class CircularWriter(SlotWriter): ...

@@ -3,48 +3,30 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, BusWriter, Slot
+    BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot
 )
-from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, release_writer_line, renew_limit
-from nanobus.bus.control cimport (
-    BOUNDARY_COUNT, CHECKSUM, TIMESTAMPS, WRITERS_PARKED, WriterLine
-)
-from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause, wake
+from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, renew_limit
+from nanobus.bus.control cimport BOUNDARY_COUNT, WRITERS_PARKED, WriterLine
+from nanobus.bus.slot_writer cimport SlotWriter, open_slot
+from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause
 from nanobus.core.atomics cimport (
-    fence_full, fence_light_side, fence_release, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
-    store_relaxed, store_release, store_release_32, swap_if_equal
+    fence_release, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release, store_release_32,
+    swap_if_equal
 )
 from nanobus.core.branches cimport rarely
-from nanobus.core.clock cimport monotonic_ns, unix_ns
-from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, slot_length, stamp_of
+from nanobus.core.clock cimport monotonic_ns
+from nanobus.core.layout cimport SlotHeader, slot_length
 from nanobus.memory.ring cimport RingMapping
 
 
 @cython.final
 @cython.no_gc_clear         # __dealloc__ needs the mapping
-cdef class CircularWriter(BusWriter):
+cdef class CircularWriter(SlotWriter):
     """A writer of a CircularBus."""
 
     def __dealloc__(self):
-        cdef Slot slot
-        if self.line == NULL:
-            return
-        if load_relaxed(&self.line.intent_length):          # dropped with a claim outstanding
-            slot.position = load_relaxed(&self.line.intent_position)
-            slot.header = <SlotHeader *> (self.ring + (slot.position & self.mask))
-            self.abort(&slot)
-        release_writer_line(&self.claims, self.line)
-
-    cdef void close_line(self):
-        if self.line == NULL:
-            return
-        store_release(&self.line.limit, 0)                  # the next claim comes to claim_slowly, and is stopped there
-        if load_relaxed(&self.line.intent_length) == 0:     # else the claim has to end yet: __dealloc__ frees the line
-            release_writer_line(&self.claims, self.line)
-            self.line = NULL
-
-    cdef void forget_line(self):
-        self.line = NULL
+        if self.line != NULL:               # else it may be half made, and its vtable that of a base
+            self.leave()
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
         cdef WriterLine *line = self.line
@@ -60,7 +42,7 @@ cdef class CircularWriter(BusWriter):
         if rarely(not swap_if_equal(&self.control.head, &position, end)):
             store_release(&line.intent_length, 0)
             return self.claim_slowly(size, slot)
-        self.open_slot(size, position, end, slot)
+        self.open_at(size, position, end, slot)
         return BUS_OK
 
     cdef BusStatus claim_slowly(self, uint32_t size, Slot *slot) noexcept nogil:
@@ -82,7 +64,7 @@ cdef class CircularWriter(BusWriter):
             store_release(&line.intent_position, position)
             store_release(&line.intent_length, end - position)
             if swap_if_equal(&self.control.head, &position, end):
-                self.open_slot(size, position, end, slot)
+                self.open_at(size, position, end, slot)
                 return BUS_OK
             store_release(&line.intent_length, 0)
 
@@ -101,64 +83,11 @@ cdef class CircularWriter(BusWriter):
         self.reap_at = monotonic_ns() + REAP_AFTER_NS
         return renew_limit(&self.claims, self.line) >= end
 
-    cdef inline void open_slot(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil:
-        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
+    cdef inline void open_at(self, uint32_t size, uint64_t position, uint64_t end, Slot *slot) noexcept nogil:
         fence_release()                                     # pairs with fence_acquire in look_carefully
         if rarely((position ^ end) >> self.section_shift):
             store_release(&self.control.boundaries[(end >> self.section_shift) & (BOUNDARY_COUNT - 1)], end)
-        slot.position = position
-        slot.header = header
-        slot.payload = <uint8_t *> (header + 1)
-        header.size = size
-        header.timestamp = 0
-        header.crc32c = 0
-        header.cause = 0
-
-    cdef void commit(self, Slot *slot) noexcept nogil:
-        if rarely(self.commits_slowly or self.line == NULL):
-            self.commit_slowly(slot)
-            return
-        self.publish(slot)
-        fence_light_side()                                  # pairs with fence_heavy_side in pause
-        if rarely(load_relaxed_32(&self.control.parked)):
-            wake(self.control)
-
-    cdef void commit_slowly(self, Slot *slot) noexcept nogil:
-        """Commit where there is more to do than to publish."""
-        cdef SlotHeader *header = slot.header
-        if self.line == NULL:                               # forked: the claim is the parent's
-            return
-        if self.control.flags & TIMESTAMPS:
-            header.timestamp = unix_ns()
-        if self.control.flags & CHECKSUM:
-            header.crc32c = slot_checksum(header)
-        self.publish(slot)
-        if self.fence_after_commit:
-            fence_full()
-        fence_light_side()
-        if load_relaxed_32(&self.control.parked):
-            wake(self.control)
-
-    cdef inline void publish(self, Slot *slot) noexcept nogil:
-        cdef WriterLine *line = self.line
-        store_relaxed(&line.committed, line.committed + 1)
-        store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
-        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
-        store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
-
-    cdef void abort(self, Slot *slot) noexcept nogil:
-        cdef WriterLine *line = self.line
-        if line == NULL:
-            return
-        store_relaxed(&line.aborted, line.aborted + 1)
-        slot.header.source = 0
-        slot.header.message = PADDING_ID
-        slot.header.cause = 0
-        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
-        store_release(&line.intent_length, 0)
-        fence_full()
-        if load_relaxed_32(&self.control.parked):
-            wake(self.control)
+        open_slot(slot, position, <SlotHeader *> (self.ring + (position & self.mask)), size)
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         cdef Wait waiting
@@ -182,16 +111,10 @@ cdef CircularWriter new_writer(
     Bus bus, RingMapping mapping, const Claims *claims, WriterLine *line, bint fence_after_commit
 ):
     cdef CircularWriter writer = CircularWriter.__new__(CircularWriter, FROM_A_BUS)
-    writer.bus = bus
+    writer.join(bus, claims, line, fence_after_commit)
     writer.mapping = mapping
-    writer.claims = claims[0]
-    writer.control = claims.control
-    writer.line = line
     writer.ring = claims.ring
     writer.mask = claims.mask
-    writer.key = claims.control.key
     writer.max_payload = bus.max_payload
     writer.section_shift = claims.control.section_shift
-    writer.fence_after_commit = fence_after_commit
-    writer.commits_slowly = fence_after_commit or (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
     return writer

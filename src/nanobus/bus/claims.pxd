@@ -42,11 +42,15 @@ Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFT
     3  look at the stamp word again                     the winner of 5 shows its intent from 4 to 9, so if the slot is
                                                         still not committed, the winner is among those collected: dead
     4  if their lengths differ, the next boundary decides: the shortest length for which position + length is the head,
-       or an intent's position, or a committed slot (looked at in this order: an intent is cleared after its stamp)
-    5  publish `sealing`, full fence, see that the dead intents are still there (the gate then cannot pass)
-    6  header of padding                                every sealer writes the same bytes
-    7  stamp word: observed -> stamp                    compare-and-swap: the first sealer wins
-    8  `sealing` = 0, and the dead lines are retired
+       or a multiple of the section, or an intent's position, or a committed slot (looked at in this order: an intent
+       is cleared after its stamp)
+    5  the stamp word once more: a dead line is retired only after the stamp, so 4 saw all of them, and every sealer
+       that gets here has the same length
+    6  publish `sealing`, full fence, see that the stamp word is still the observed one and the dead intents are still
+       there: then the gate cannot pass
+    7  header of padding                                every sealer writes the same bytes
+    8  stamp word: observed -> stamp                    compare-and-swap: the first sealer wins
+    9  `sealing` = 0, and the dead lines are retired
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
 the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position) or
@@ -56,6 +60,7 @@ or retirer that dies leaves a line whose owner is dead, and the next one goes on
 from libc.stdint cimport uint8_t, uint64_t
 
 from nanobus.bus.control cimport ControlBlock, ReaderLine, WriterLine
+from nanobus.core.layout cimport SlotHeader
 
 cdef enum:
     SETTLE_AFTER_NS = 1_000_000         # how long a claim may stall before its owner is looked at
@@ -65,11 +70,16 @@ cdef struct Claims:
     ControlBlock *control
     WriterLine *writers
     ReaderLine *readers
-    uint8_t *ring
-    uint64_t mask                       # capacity - 1
     uint64_t owner                      # this process
+    # The slot at a position, NULL where this handle cannot reach it; only settling asks.
+    SlotHeader *(*locate)(const Claims *claims, uint64_t position) noexcept nogil
+    uint8_t *ring                       # what `locate` needs: of a ring
+    uint64_t mask                       # capacity - 1
+    void *place                         # of any other bus
+    uint64_t section                    # every multiple of it is a slot boundary; 0: no such rule
 
-cdef void bind(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil
+cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil
+cdef void bind_ring(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil
 
 # Lines: NULL where all are taken by the living.
 cdef WriterLine *take_writer_line(Claims *claims) noexcept nogil
@@ -82,6 +92,8 @@ cdef uint64_t renew_limit(Claims *claims, WriterLine *line) noexcept nogil
 cdef uint64_t highest_limit(Claims *claims) noexcept nogil
 # The lowest remembered slot boundary at or past `position`; the head where there is none.
 cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil
+# The position before which every slot is committed, padding or not: the head, or the lowest outstanding intent.
+cdef uint64_t frontier(Claims *claims) noexcept nogil
 cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
 
 # Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.

@@ -8,17 +8,27 @@ from nanobus.core.atomics cimport (
     atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,
     store_release_32, swap_if_equal, swap_if_equal_32
 )
-from nanobus.core.layout cimport PADDING_ID, SLOT_HEADER_SIZE, SlotHeader, stamp_of
+from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, owner_self
 
 
-cdef void bind(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil:
+cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil:
     claims.control = control
     claims.writers = <WriterLine *> (control + 1)
     claims.readers = <ReaderLine *> (claims.writers + control.writer_lines)
+    claims.owner = owner_self()
+
+
+cdef void bind_ring(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil:
+    bind(claims, control)
+    claims.locate = slot_in_ring
     claims.ring = ring
     claims.mask = control.capacity - 1
-    claims.owner = owner_self()
+    claims.section = 0
+
+
+cdef SlotHeader *slot_in_ring(const Claims *claims, uint64_t position) noexcept nogil:
+    return <SlotHeader *> (claims.ring + (position & claims.mask))
 
 
 # ---- lines -----------------------------------------------------------------------------------------------------------
@@ -144,6 +154,16 @@ cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil:
     return lowest
 
 
+cdef uint64_t frontier(Claims *claims) noexcept nogil:
+    cdef uint64_t lowest = load_acquire(&claims.control.head)       # before the intents: later claims start past it
+    cdef uint32_t index
+    fence_full()
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        if load_acquire(&claims.writers[index].intent_length) != 0:
+            lowest = min(lowest, load_acquire(&claims.writers[index].intent_position))
+    return lowest
+
+
 cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil:
     cdef uint32_t index
     for index in range(load_acquire_32(&claims.control.writers_used)):
@@ -158,34 +178,29 @@ cdef inline bint intends(WriterLine *line, uint64_t position) noexcept nogil:
 
 # ---- the dead --------------------------------------------------------------------------------------------------------
 
-cdef inline SlotHeader *slot_at(Claims *claims, uint64_t position) noexcept nogil:
-    return <SlotHeader *> (claims.ring + (position & claims.mask))
-
-
-cdef inline bint is_committed(Claims *claims, uint64_t position) noexcept nogil:
-    return load_acquire(&slot_at(claims, position).stamp) == stamp_of(position, claims.control.key)
+cdef bint is_committed(Claims *claims, uint64_t position) noexcept nogil:
+    cdef SlotHeader *header = claims.locate(claims, position)
+    return header != NULL and load_acquire(&header.stamp) == stamp_of(position, claims.control.key)
 
 
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
-    cdef SlotHeader *header = slot_at(claims, position)
+    cdef SlotHeader *header = claims.locate(claims, position)
     cdef uint64_t stamp = stamp_of(position, claims.control.key)
-    cdef uint64_t observed = load_acquire(&header.stamp)
-    cdef uint64_t length
+    cdef uint64_t observed, length
+    if header == NULL:
+        return
+    observed = load_acquire(&header.stamp)
     if observed != stamp and load_acquire(&claims.control.head) > position:
         if not all_dead(claims, position) or is_committed(claims, position):
             return
         length = dead_length(claims, position)
-        if length == 0:
-            return
+        if length == 0 or is_committed(claims, position):
+            return                                  # the stamp after the length: till then no dead line was retired
         store_release(sealing, position + 1)
         fence_full()                                # pairs with the fence in renew_limit
-        if is_intended(claims, position):
-            header.size = <uint32_t> (length - SLOT_HEADER_SIZE)
-            header.source = 0
-            header.message = PADDING_ID
-            header.timestamp = 0
-            header.crc32c = 0
-            header.cause = 0
+        header = claims.locate(claims, position)    # anew: looking elsewhere may have moved it
+        if header != NULL and load_acquire(&header.stamp) == observed and all_dead(claims, position):
+            make_padding(header, length)
             if swap_if_equal(&header.stamp, &observed, stamp):
                 atomic_add(&claims.control.sealed, 1)
         store_release(sealing, 0)
@@ -209,7 +224,7 @@ cdef bint all_dead(Claims *claims, uint64_t position) noexcept nogil:
 cdef uint64_t dead_length(Claims *claims, uint64_t position) noexcept nogil:
     """Length of the dead claim at `position`: the shortest intended one that ends at a slot boundary, or the only one;
     0 while that cannot be told."""
-    cdef uint64_t head, length, candidate, previous = 0
+    cdef uint64_t head, length, end, candidate, previous = 0
     cdef uint32_t index
     while True:
         candidate = 0
@@ -221,9 +236,10 @@ cdef uint64_t dead_length(Claims *claims, uint64_t position) noexcept nogil:
                     candidate = length
         if candidate == 0:
             return previous if is_only_length(claims, position, previous) else 0
+        end = position + candidate
         head = load_acquire(&claims.control.head)
-        if position + candidate == head or position + candidate < head and (
-            is_intended(claims, position + candidate) or is_committed(claims, position + candidate)
+        if end == head or end < head and (
+            claims.section and end % claims.section == 0 or is_intended(claims, end) or is_committed(claims, end)
         ):
             return candidate
         previous = candidate

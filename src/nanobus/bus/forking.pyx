@@ -24,6 +24,7 @@ def forget_buses():
                 reader = handle
                 reader.closed, reader.busy = True, False
                 reader.forget_line()
+        bus.forget()
 
 
 os.register_at_fork(after_in_child=forget_buses)

@@ -7,6 +7,8 @@ from nanobus.bus.base cimport NO_CAUSE, Bus
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
 from nanobus.core.layout cimport relative_cause
 
+from threading import get_ident
+
 from nanobus.bus.codec import find_codec
 from nanobus.errors import NanobusError
 
@@ -143,6 +145,8 @@ cdef class SlotClaim(InPlaceClaim):
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         with cython.critical_section(self.writer):
             self.writer.claim_or_raise(size, &self.slot, self.timeout)
+        if self.writer.ensures:
+            self.writer.bus.claiming[id(self)] = get_ident()
         self.slot.header.source = self.source
         self.slot.header.message = self.codec.message_id
         self.slot.header.cause = relative_cause(self.slot.position, self.cause)
@@ -153,4 +157,7 @@ cdef class SlotClaim(InPlaceClaim):
             self.writer.commit(&self.slot)
         else:
             self.writer.abort(&self.slot)
+        if self.writer.ensures:
+            self.writer.bus.claiming.pop(id(self), None)
+            self.writer.ensure(self.writer.bus.load_head())     # of what was sent inside the block, too
         return 0

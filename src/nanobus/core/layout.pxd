@@ -46,3 +46,12 @@ cdef inline uint32_t slot_checksum(const SlotHeader *header) noexcept nogil:
     """CRC-32C of size, source, message, timestamp, cause and payload; the stamp vouches for the position."""
     cdef const uint8_t *bytes = <const uint8_t *> header
     return crc32c(crc32c(0, bytes + 8, 16), bytes + 28, 4 + <size_t> header.size)
+
+cdef inline void make_padding(SlotHeader *header, uint64_t length) noexcept nogil:
+    """Let readers skip the `length` bytes from here on; the stamp is the caller's to write."""
+    header.size = <uint32_t> (length - SLOT_HEADER_SIZE)
+    header.source = 0
+    header.message = PADDING_ID
+    header.timestamp = 0
+    header.crc32c = 0
+    header.cause = 0

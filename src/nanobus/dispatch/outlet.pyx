@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strerror
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, raise_too_large
+    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, raise_too_large
 )
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
 from nanobus.bus.sender cimport InPlaceClaim
@@ -71,7 +71,7 @@ cdef class Outlet:
             slot.header.message = message
             slot.header.cause = relative_cause(slot.position, self.position)
             memcpy(slot.payload, payload, size)
-            self.writer.commit(&slot)
+            self.writer.commit_and_ensure(&slot)
             return 0
         self.check_room(status, size)
         return self.hold(source, message, payload, <uint32_t> size)
@@ -80,6 +80,8 @@ cdef class Outlet:
         """Raise unless the outbox is the answer to `status`."""
         if status == BUS_STOPPED:
             raise BusClosedError("the bus of this worker is closed")
+        if status == BUS_FAILED:
+            self.writer.raise_failure()
         if not self.writer.bus.waits_for_room():
             raise BusFullError(f"no room for {size} bytes, and this bus does not wait for its readers")
         return 0
@@ -202,7 +204,7 @@ cdef class OutletClaim(InPlaceClaim):
         if staged == NULL:
             self.outlet.claimed = None
             if commit:
-                self.outlet.writer.commit(&self.slot)
+                self.outlet.writer.commit_and_ensure(&self.slot)
             else:
                 self.outlet.writer.abort(&self.slot)
             return 0

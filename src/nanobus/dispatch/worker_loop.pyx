@@ -15,7 +15,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot, interrupt_reader
+    BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot, interrupt_reader
 )
 from nanobus.bus.codec cimport Codec
 from nanobus.bus.envelope cimport Gap
@@ -111,6 +111,8 @@ cdef class WorkerLoop:
                     status = self.fail_to_decode(error)
                 if self.outlet.outbox.count:
                     self.outlet.outbox.flush(self.outlet.writer)
+                    if self.outlet.writer.ensures:
+                        self.outlet.writer.ensure(self.outlet.writer.bus.load_head())
                 if self.outlet.stop_wanted and not self.outlet.outbox.count:
                     self.outlet.stop_wanted = False
                     self.outlet.request_stop()          # now that all it said before is on the bus
@@ -172,6 +174,8 @@ cdef class WorkerLoop:
                         f"the checksum of the message at {slot.position} does not fit its bytes"
                     ))
                     self.reader.advance()
+                elif status == BUS_FAILED:
+                    self.reader.raise_failure()
                 return status
             row = find_row(self.router, slot.header.source, slot.header.message)
             if row != NULL:

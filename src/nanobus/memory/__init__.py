@@ -2,6 +2,7 @@
 
 mapping    Mapping, the common base, and AnonymousMapping
 growable   GrowableMapping: grows in place or moves (`mremap`), never while a view of it is exported
+file       FileMapping: a file that grows, its blocks allocated ahead
 ring       RingMapping: a control block, then a ring mapped twice back to back, so that nothing is ever split
 platform   the system calls, chosen at compile time
 

@@ -2,12 +2,15 @@
 
                      Linux                                 portable
     anonymous file   memfd, sealed against resizing        shm_open under a random name, unlinked at once
-    growing          mremap                                map, copy, unmap
+    growing          mremap                                map, copy, unmap; of a file: map anew, unmap
+    longer file      fallocate                             zeros, written under a lock of the file
     unnamed file     O_TMPFILE, linkat                     a random name, link, unlink
 
 Results: 0 or an errno; functions that open return a descriptor or -errno. Descriptors are close-on-exec and never 0 to
 2, so that 0 can mean "none", and a stray print to a closed stdout cannot land in a bus.
 """
+from libc.stdint cimport int64_t
+
 
 cdef extern from *:
     """
@@ -19,6 +22,8 @@ cdef extern from *:
     #include <stdint.h>
     #include <stdio.h>
     #include <string.h>
+    #include <stdlib.h>
+    #include <sys/file.h>
     #include <sys/mman.h>
     #include <sys/stat.h>
     #include <sys/statvfs.h>
@@ -53,6 +58,13 @@ cdef extern from *:
         void *mapped = mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, (off_t) offset);
         return mapped == MAP_FAILED ? errno : 0;
     }
+    static inline int nb_map_shared(uint8_t **address, size_t size, int file) {
+        void *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (mapped == MAP_FAILED)
+            return errno;
+        *address = (uint8_t *) mapped;
+        return 0;
+    }
     static inline void nb_unmap(uint8_t *address, size_t size) { munmap(address, size); }
 
     static inline int nb_remap(uint8_t **address, size_t size, size_t wanted) {
@@ -71,6 +83,29 @@ cdef extern from *:
         *address = moved;
     #endif
         return 0;
+    }
+
+    static inline int nb_remap_shared(uint8_t **address, size_t size, size_t wanted, int file) {
+    #ifdef NB_LINUX
+        (void) file;
+        return nb_remap(address, size, wanted);
+    #else
+        uint8_t *moved = NULL;
+        int error = nb_map_shared(&moved, wanted, file);
+        if (error)
+            return error;
+        munmap(*address, size);
+        *address = moved;
+        return 0;
+    #endif
+    }
+    /* Fault pages in at once, where the kernel can: a page fault each would cost several times as much. */
+    static inline void nb_populate(uint8_t *address, size_t size) {
+    #if defined(NB_LINUX) && defined(MADV_POPULATE_WRITE)
+        madvise(address, size, MADV_POPULATE_WRITE);
+    #else
+        (void) address, (void) size;
+    #endif
     }
 
     static inline int nb_opened(int file) {
@@ -176,6 +211,66 @@ cdef extern from *:
     #endif
         return 0;
     }
+    static inline int64_t nb_file_size(int file) {
+        struct stat status;
+        return fstat(file, &status) == 0 ? (int64_t) status.st_size : -(int64_t) errno;
+    }
+    /* Own every block up to `size` of a file that others may be writing to, and growing too. It never gets shorter. */
+    static inline int nb_extend(int file, size_t size) {
+    #ifdef NB_LINUX
+        while (fallocate(file, 0, 0, (off_t) size) != 0) {
+            if (errno == EOPNOTSUPP)
+                break;
+            if (errno != EINTR)
+                return errno;
+        }
+        if (nb_file_size(file) >= (int64_t) size)
+            return 0;
+    #endif
+        int error = 0;
+        while (flock(file, LOCK_EX) != 0)                  /* the kernel drops it with its holder */
+            if (errno != EINTR)
+                return errno;
+        static const char zeros[1 << 14];
+        for (int64_t end = nb_file_size(file); !error && end < (int64_t) size;) {
+            size_t most = size - (size_t) end < sizeof zeros ? size - (size_t) end : sizeof zeros;
+            ssize_t written = pwrite(file, zeros, most, (off_t) end);
+            if (written < 0 && errno != EINTR)
+                error = errno;
+            if (written > 0)
+                end += written;
+        }
+        flock(file, LOCK_UN);
+        return error;
+    }
+    /* Everything written through any mapping of the file is on the disk, and so is its length. */
+    static inline int nb_sync(int file) {
+    #if defined(__APPLE__)
+        return fcntl(file, F_FULLFSYNC) == 0 || fsync(file) == 0 ? 0 : errno;
+    #elif defined(__linux__)
+        return fdatasync(file) == 0 ? 0 : errno;
+    #else
+        return fsync(file) == 0 ? 0 : errno;
+    #endif
+    }
+    /* Names in an open folder. O_NONBLOCK: opening a FIFO must not wait for its other end. */
+    static inline int nb_open_at(int folder, const char *name) {
+        return nb_opened(openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    }
+    static inline int nb_create_at(int folder, const char *name) {
+        return nb_opened(openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    }
+    static inline int nb_link_at(int folder, const char *name, const char *wanted) {
+        return linkat(folder, name, folder, wanted, 0) == 0 ? 0 : errno;
+    }
+    static inline int nb_unlink_at(int folder, const char *name) {
+        return unlinkat(folder, name, 0) == 0 ? 0 : errno;
+    }
+    static inline int nb_duplicate(int file) {
+        int copy = fcntl(file, F_DUPFD_CLOEXEC, 3);
+        return copy < 0 ? -errno : copy;
+    }
+
     static inline int nb_seal_size(int file) {
     #ifdef NB_LINUX
         return fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0 ? 0 : errno;
@@ -204,6 +299,17 @@ cdef extern from *:
     int allocate "nb_allocate"(int file, size_t size) noexcept nogil
     int fill_holes "nb_fill_holes"(int file, size_t size) noexcept nogil
     int seal_size "nb_seal_size"(int file) noexcept nogil
+    int map_shared "nb_map_shared"(unsigned char **address, size_t size, int file) noexcept nogil
+    int remap_shared "nb_remap_shared"(unsigned char **address, size_t size, size_t wanted, int file) noexcept nogil
+    void populate "nb_populate"(unsigned char *address, size_t size) noexcept nogil
+    int64_t file_size "nb_file_size"(int file) noexcept nogil
+    int extend "nb_extend"(int file, size_t size) noexcept nogil
+    int sync_file "nb_sync"(int file) noexcept nogil
+    int open_at "nb_open_at"(int folder, const char *name) noexcept nogil
+    int create_at "nb_create_at"(int folder, const char *name) noexcept nogil
+    int link_at "nb_link_at"(int folder, const char *name, const char *wanted) noexcept nogil
+    int unlink_at "nb_unlink_at"(int folder, const char *name) noexcept nogil
+    int duplicate "nb_duplicate"(int file) noexcept nogil
 
 cdef inline size_t round_to_pages(size_t size) noexcept nogil:
     """The next multiple of the page size; 0 where there is none below 2**64."""

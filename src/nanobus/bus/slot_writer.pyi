@@ -1,0 +1,3 @@
+from nanobus.bus.base import BusWriter
+
+class SlotWriter(BusWriter): ...

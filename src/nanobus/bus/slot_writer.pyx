@@ -1,0 +1,92 @@
+"""Committing and aborting claims, on any bus whose writers have lines in a control block."""
+from libc.stdint cimport uint64_t
+
+from nanobus.bus.base cimport Bus, BusWriter, Slot
+from nanobus.bus.claims cimport Claims, release_writer_line
+from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, WriterLine
+from nanobus.bus.waiting cimport wake
+from nanobus.core.atomics cimport (
+    fence_full, fence_light_side, load_relaxed, load_relaxed_32, store_relaxed, store_release
+)
+from nanobus.core.branches cimport rarely
+from nanobus.core.clock cimport unix_ns
+from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, stamp_of
+
+
+cdef class SlotWriter(BusWriter):
+
+    cdef void leave(self) noexcept:
+        cdef Slot slot
+        if load_relaxed(&self.line.intent_length):          # dropped with a claim outstanding
+            slot.position = load_relaxed(&self.line.intent_position)
+            slot.header = self.claims.locate(&self.claims, slot.position)
+            if slot.header != NULL:
+                self.abort(&slot)
+        release_writer_line(&self.claims, self.line)
+        self.line = NULL
+
+    cdef void join(self, Bus bus, const Claims *claims, WriterLine *line, bint fence_after_commit):
+        self.bus = bus
+        self.claims = claims[0]
+        self.control = claims.control
+        self.line = line
+        self.key = claims.control.key
+        self.fence_after_commit = fence_after_commit
+        self.commits_slowly = fence_after_commit or (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
+
+    cdef void close_line(self):
+        if self.line == NULL:
+            return
+        store_release(&self.line.limit, 0)                  # a ring's next claim then looks closer, and is stopped
+        if load_relaxed(&self.line.intent_length) == 0:     # else the claim has to end yet: `leave` frees the line
+            release_writer_line(&self.claims, self.line)
+            self.line = NULL
+
+    cdef void forget_line(self):
+        self.line = NULL
+
+    cdef void commit(self, Slot *slot) noexcept nogil:
+        if rarely(self.commits_slowly or self.line == NULL):
+            self.commit_slowly(slot)
+            return
+        self.publish(slot)
+        fence_light_side()                                  # pairs with fence_heavy_side in pause
+        if rarely(load_relaxed_32(&self.control.parked)):
+            wake(self.control)
+
+    cdef void commit_slowly(self, Slot *slot) noexcept nogil:
+        """Commit where there is more to do than to publish."""
+        cdef SlotHeader *header = slot.header
+        if self.line == NULL:                               # forked: the claim is the parent's
+            return
+        if self.control.flags & TIMESTAMPS:
+            header.timestamp = unix_ns()
+        if self.control.flags & CHECKSUM:
+            header.crc32c = slot_checksum(header)
+        self.publish(slot)
+        if self.fence_after_commit:
+            fence_full()
+        fence_light_side()
+        if load_relaxed_32(&self.control.parked):
+            wake(self.control)
+
+    cdef inline void publish(self, Slot *slot) noexcept nogil:
+        cdef WriterLine *line = self.line
+        store_relaxed(&line.committed, line.committed + 1)
+        store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
+        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
+
+    cdef void abort(self, Slot *slot) noexcept nogil:
+        cdef WriterLine *line = self.line
+        if line == NULL:
+            return
+        store_relaxed(&line.aborted, line.aborted + 1)
+        slot.header.source = 0
+        slot.header.message = PADDING_ID
+        slot.header.cause = 0
+        store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        store_release(&line.intent_length, 0)
+        fence_full()
+        if load_relaxed_32(&self.control.parked):
+            wake(self.control)

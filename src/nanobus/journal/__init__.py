@@ -1,0 +1,27 @@
+"""Layer 2, beside the ring: the bus that keeps everything, under the contract of bus/base.pxd.
+
+    journal/                        the folder, mode 0700
+        lock                        empty: who has it locked has the journal open
+        control                     identity, head, lines of writers and readers, named cursors
+        schema.json                 what each message id means
+        0000000000000000.segment    slots from position 0 on
+        0000000004000000.segment    ...
+
+layout          pictures of the files
+store           where segments are: a folder, or memory
+segment         one segment, as far as a handle has it mapped
+control_file    making and checking the control file; who may have it
+journal_writer  claims, that go on into the next segment
+journal_reader  looks, in place
+seeking         single slots anywhere
+durability      group commit: what is on the disk
+recovery        what opening puts right
+trimming        retention
+cursors         named positions
+keeper          the thread that does the last three now and then
+journal         JournalBus
+reports         Recovery, JournalStatistics, Retention
+failures        what a status means, said by name
+
+May import: bus, memory, core, errors.
+"""

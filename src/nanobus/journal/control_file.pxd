@@ -1,0 +1,14 @@
+from libc.stdint cimport uint32_t, uint64_t
+
+from nanobus.bus.control cimport ControlBlock
+from nanobus.journal.store cimport SegmentStore
+from nanobus.memory.mapping cimport Mapping
+
+# The control block of the journal in `store`, mapped: made if there is none, else checked field by field. Sets `alone`
+# to whether nobody else has the journal open; the store is locked accordingly.
+cdef Mapping open_control(SegmentStore store, object segment_size, uint32_t flags, uint32_t writers, uint32_t readers,
+                          bint *alone)
+# Let others in.
+cdef int share(SegmentStore store) except -1
+cdef ControlBlock *control_of(Mapping mapping) noexcept
+cdef int read_boot(uint64_t *boot) except -1

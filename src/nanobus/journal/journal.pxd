@@ -1,0 +1,26 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from nanobus.bus.base cimport Bus
+from nanobus.bus.claims cimport Claims
+from nanobus.bus.control cimport ReaderLine
+from nanobus.journal.store cimport SegmentStore
+from nanobus.memory.mapping cimport Mapping
+
+
+cdef class JournalBus(Bus):
+    cdef SegmentStore store
+    cdef Mapping memory                 # the control block
+    cdef Claims claims
+    cdef readonly object path           # str or None
+    cdef readonly uint64_t segment_size
+    cdef readonly str sync_policy
+    cdef readonly object recovery       # Recovery: what opening it had to do
+    cdef readonly object retention      # Retention or None
+    cdef object keeper
+    cdef bint fence_after_commit
+
+    cdef uint64_t find_start(self, int64_t time) except? 0
+    cdef ReaderLine *helper_line(self) except NULL
+    cdef void reap_all(self)
+    cdef object lock_cursors(self)
+    cdef bint has_lines(self)

@@ -1,0 +1,367 @@
+"""JournalBus: the bus that keeps everything, in segments on disk or in memory.
+
+The claim protocol is told in bus/claims.pxd, the files in layout.pxd, what is on the disk in durability.pxd, what
+opening puts right in recovery.pxd, and how old segments go in trimming.pxd.
+"""
+import datetime
+import logging
+import os
+import time
+
+cimport cython
+from libc.stdint cimport UINT32_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
+from nanobus.bus.claims cimport Claims, bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
+from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
+from nanobus.bus.counters cimport count
+from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
+from nanobus.bus.waiting cimport wake
+from nanobus.core.atomics cimport fence_full, load_acquire
+from nanobus.core.layout cimport SLOT_HEADER_SIZE
+from nanobus.core.parking cimport fence_heavy_side_works
+from nanobus.journal.control_file cimport control_of, open_control, share
+from nanobus.journal.cursors cimport add_cursor, check_cursor_name, cursors_of, drop_cursor, lowest_cursor, take_cursor
+from nanobus.journal.durability cimport ensure_durable, sync_once
+from nanobus.journal.journal_reader cimport JournalReader, new_reader
+from nanobus.journal.journal_writer cimport JournalWriter, new_writer
+from nanobus.journal.layout cimport JournalCursor, journal_block
+from nanobus.journal.recovery cimport recover
+from nanobus.journal.seeking cimport Seeker, begin_seeking, end_seeking
+from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, leave_segment
+from nanobus.journal.store cimport SegmentStore
+from nanobus.journal.trimming cimport trim
+
+from nanobus.errors import CorruptJournalError, MappingError, TooManyHandlesError
+from nanobus.journal.control_file import is_segment_size, lock_file
+from nanobus.journal.keeper import Keeper
+from nanobus.journal.reports import JournalStatistics, Recovery, Retention
+
+LOG = logging.getLogger("nanobus.journal")
+
+cdef tuple SYNC_POLICIES = ("none", "interval", "commit")
+
+
+cdef class JournalBus(Bus):
+    """A log of messages that keeps what it is told to keep: on disk, or in memory.
+
+    Parameters
+    ----------
+    path : str or path-like, optional
+        The folder: made with mode 0700 if it does not exist, joined if it does, recovered if its last users died. None:
+        in memory, for the threads of this process, growing until retention lets segments go.
+    segment_size : int, optional
+        Bytes of log in one file: a power of two from 4096 to 2**30; 64 MiB if the journal is new.
+    sync : "none", "interval" or "commit"
+        What survives the machine: see the table in the README. "none": what the kernel wrote by then; whole segments
+        are synced once they are full. "interval": all but the last `sync_interval`. "commit": a returned write.
+    sync_interval : float
+        Seconds.
+    retention : Retention, optional
+        What is removed when; None keeps everything.
+    wait : "block", "spin" or "yield"
+        How handles wait, as in CircularBus.
+    timestamps, checksum : bool
+        Whether messages carry the time of their commit (unix ns), and a CRC-32C that readers check.
+    writers, readers : int
+        How many can be open at a time, 1 to 1024 each.
+
+    Attributes
+    ----------
+    recovery : Recovery
+        What opening it had to put right.
+    tail : int
+        The first position that is kept.
+
+    Raises
+    ------
+    BusFormatError
+        `path` is no folder of a journal, or one with segments of another size. CorruptJournalError: it is damaged.
+        JournalVersionError: another version or byte order wrote it.
+    JournalInUseError
+        Another process recovers or repairs it, and did not finish within 10 s.
+    MappingError
+        The operating system refused; `errno` says why. EPERM: the folder belongs to somebody else, or others may write
+        to it.
+
+    Notes
+    -----
+    A message takes 32 bytes of header plus its payload, rounded up to 32; a payload may be up to segment_size - 32. A
+    write waits for nobody; it fails with MappingError where the disk is full, and nothing is half written.
+
+    Every method may be called from any thread and any number of processes; readers, writers and senders serve one
+    thread each. Files must not be shortened while the journal is open. `segment_size`, `wait`, `timestamps`, `checksum`,
+    `writers` and `readers` describe a new journal; an existing one keeps its own.
+    """
+
+    def __init__(self, path=None, *, segment_size=None, sync="none", sync_interval=0.1, retention=None, wait="block",
+                 timestamps=True, checksum=True, writers=64, readers=64):
+        if self.store is not None:
+            raise TypeError("a JournalBus is initialised once")
+        cdef uint32_t flags = (
+            checked_choice("wait", wait, WAIT_FLAGS) | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)
+        )
+        cdef bint alone = False
+        checked_lines("writers", writers)
+        checked_lines("readers", readers)
+        if segment_size is not None and not is_segment_size(segment_size):
+            raise ValueError(f"segment_size must be a power of two in 4096..2**30, got {segment_size!r}")
+        if sync not in SYNC_POLICIES:
+            raise ValueError(f"sync must be one of {', '.join(map(repr, SYNC_POLICIES))}, got {sync!r}")
+        if not isinstance(sync_interval, (int, float)) or not 0 < sync_interval < 1e6:
+            raise ValueError(f"sync_interval must be > 0 seconds, got {sync_interval!r}")
+        if retention is not None and not isinstance(retention, Retention):
+            raise TypeError(f"retention must be a Retention or None, got {retention!r}")
+        cdef SegmentStore store = SegmentStore(path)
+        self.memory = open_control(store, segment_size, flags, writers, readers, &alone)
+        bind(&self.claims, control_of(self.memory))
+        self.claims.section = self.claims.control.capacity
+        self.claims.locate = NULL                           # every user of the claims has its own
+        self.recovery = recover(&self.claims, store) if alone else Recovery(
+            "joined", head=load_acquire(&self.claims.control.head)
+        )
+        if alone:
+            share(store)
+        self.report_recovery(store.path)
+        self.store = store
+        self.path = store.path
+        self.segment_size = self.claims.section
+        self.sync_policy = sync
+        self.retention = retention
+        self.keeps_cursors = True
+        self.max_payload = <uint32_t> (self.claims.section - SLOT_HEADER_SIZE)
+        self.fence_after_commit = not fence_heavy_side_works()
+        cdef BusWriter shared = self.open_writer()
+        self.probe = new_reader(self, self.memory, self.store, &self.claims)
+        self.shared_writer = shared
+        self.closed = False                                 # from here on every method works
+        self.keep(shared)
+        if path is not None or retention is not None:
+            self.keeper = Keeper(self, sync_interval)
+
+    def report_recovery(self, path):
+        found = self.recovery
+        if found.cut_bytes:
+            LOG.warning(
+                "%s: recovered after a %s: %d bytes from position %d on had not reached the disk and were cut away",
+                path, found.reason, found.cut_bytes, found.cut_from,
+            )
+        elif found.sealed:
+            LOG.warning("%s: recovered after a %s: %d unfinished messages sealed", path, found.reason, found.sealed)
+
+    @property
+    def tail(self):
+        """The first position that is kept."""
+        self.check_open()
+        return load_acquire(&journal_block(self.claims.control).tail)
+
+    @property
+    def durable(self):
+        """Every message before this position is on the disk, and survives the machine."""
+        self.check_open()
+        return load_acquire(&journal_block(self.claims.control).durable)
+
+    def sync(self):
+        """Return once everything that was written before the call is on the disk.
+
+        Raises
+        ------
+        MappingError
+            The disk refused. What was not on it by then is only in memory; every later promise is refused as well.
+        """
+        self.check_open()
+        cdef ReaderLine *line
+        if self.path is None:
+            return
+        line = self.helper_line()
+        try:
+            ensure_durable(&self.claims, self.store, load_acquire(&self.claims.control.head), &line.sealing)
+        finally:
+            release_reader_line(line)
+
+    def cursors(self):
+        """Return the named cursors: name -> position of the next message for it."""
+        self.check_open()
+        return cursors_of(&self.claims)
+
+    def drop_cursor(self, name):
+        """Forget a named cursor, so that retention waits for it no more.
+
+        Raises
+        ------
+        KeyError
+            There is none of that name.
+        CursorInUseError
+            A reader has it.
+        """
+        self.check_open()
+        drop_cursor(&self.claims, name)
+
+    def statistics(self):
+        """Return a JournalStatistics: a moment's look at the counters; see `Bus.statistics`."""
+        self.check_open()
+        block = journal_block(self.claims.control)
+        return JournalStatistics(
+            tail=load_acquire(&block.tail), durable=load_acquire(&block.durable), segments=len(self.store.bases()),
+            **count(&self.claims),
+        )
+
+    def keep_house(self):
+        """Sync what the policy says, make the next segment ready, let old ones go: what the keeper does by itself."""
+        if self.closed:
+            return
+        bases = self.store.bases()
+        self.make_next_segment(bases)
+        if self.sync_policy != "none" or self.is_segment_full():
+            self.sync_now()
+        if self.retention is not None:
+            trim(&self.claims, self.store, self.retention, bases)
+
+    def make_next_segment(self, bases):
+        cdef Segment segment
+        cdef uint64_t head = load_acquire(&self.claims.control.head)
+        cdef uint64_t wanted = (head & ~(self.claims.section - 1)) + self.claims.section
+        cdef int error
+        if wanted in bases or wanted - head > self.claims.section // 2:
+            return
+        with nogil:
+            forget_segment(&segment, self.claims.section)
+            error = claim_segment(&segment, self.store, self.claims.control, wanted, wanted)
+            leave_segment(&segment)
+        if error:
+            raise MappingError(error, f"cannot make the next segment: {os.strerror(error)}", self.path)
+
+    def is_segment_full(self):
+        """Whether a whole segment is not on the disk yet."""
+        durable = load_acquire(&journal_block(self.claims.control).durable)
+        return load_acquire(&self.claims.control.head) - durable >= self.claims.section
+
+    def sync_now(self):
+        cdef int error
+        with nogil:
+            error = sync_once(&self.claims, self.store)
+        if error:
+            raise MappingError(error, f"the disk refused to keep what was written: {os.strerror(error)}", self.path)
+
+    def close(self):
+        """Close every handle of this object; with `sync="interval"` or "commit" everything is on the disk then.
+
+        The memory goes when the last handle does. Other processes, and other JournalBus objects, go on.
+        """
+        keeper, self.keeper = self.keeper, None
+        if keeper is not None:
+            keeper.stop()
+        was_open = not self.closed
+        Bus.close(self)
+        if was_open and self.path is not None:
+            try:
+                if self.sync_policy != "none":
+                    self.sync_now()
+            finally:
+                if not self.has_lines():
+                    self.store.unlock()                     # nothing of this object can write any more
+
+    cdef bint has_lines(self):
+        cdef JournalWriter writer
+        for handle in list(self.handles):
+            if isinstance(handle, JournalWriter):
+                writer = handle
+                if writer.line != NULL:
+                    return True
+        return False
+
+    cdef void forget(self):
+        self.keeper = None                                  # its thread is the parent's
+        if self.store is not None:
+            self.store.close()
+
+    cdef ReaderLine *helper_line(self) except NULL:
+        cdef ReaderLine *line = take_reader_line(&self.claims)
+        if line == NULL:
+            self.reap_all()
+            line = take_reader_line(&self.claims)
+        if line == NULL:
+            raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")
+        return line
+
+    cdef void reap_all(self):
+        cdef Seeker seeker
+        cdef Claims own
+        cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
+        with nogil:
+            begin_seeking(&seeker, &own, &self.claims, self.store)
+            reap(&own, &sealing)
+            end_seeking(&seeker)
+
+    cdef BusWriter open_writer(self):
+        cdef WriterLine *line = take_writer_line(&self.claims)
+        if line == NULL:
+            self.reap_all()
+            line = take_writer_line(&self.claims)
+        if line == NULL:
+            raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
+        return new_writer(
+            self, self.memory, self.store, &self.claims, line, self.fence_after_commit,
+            self.sync_policy == "commit" and self.path is not None,
+        )
+
+    cdef int check_start(self, object start) except -1:
+        if isinstance(start, datetime.datetime):
+            if start.tzinfo is None:
+                raise ValueError(f"start must be an aware datetime, got {start!r}")
+            return 0
+        if isinstance(start, str) and start not in ("oldest", "newest"):
+            return check_cursor_name(start)
+        return Bus.check_start(self, start)
+
+    cdef BusReader open_reader(self, object start, bint gating, object lag_limit):
+        cdef JournalReader reader = new_reader(self, self.memory, self.store, &self.claims)
+        cdef str name = None
+        if isinstance(start, datetime.datetime):
+            start = self.find_start(<int64_t> (start.timestamp() * 1_000_000) * 1000)
+        elif isinstance(start, str) and start not in ("oldest", "newest"):
+            name, start = start, "oldest"
+            if not gating:
+                raise ValueError("a named cursor goes with gate=True: retention waits for it")
+        reader.line = self.helper_line()
+        if name is None:
+            reader.place(start, gating, lag_limit)
+            return reader
+        with self.lock_cursors():
+            reader.named = take_cursor(&self.claims, name)
+            if reader.named != NULL:
+                start = load_acquire(&reader.named.position)
+            reader.place(start, gating, lag_limit)
+            if reader.named == NULL:
+                reader.named = add_cursor(&self.claims, name, reader.cursor)
+        return reader
+
+    cdef object lock_cursors(self):
+        """Held while a cursor is looked for and made, so that no name is made twice; dropped with its holder."""
+        return self.lock if self.path is None else lock_file(os.path.join(self.path, "control"))
+
+    cdef uint64_t find_start(self, int64_t time) except? 0:
+        """Position of the first message stamped `time` or later; the head where there is none."""
+        cdef JournalReader reader = new_reader(self, self.memory, self.store, &self.claims)
+        cdef Slot slot
+        cdef uint64_t tail = load_acquire(&journal_block(self.claims.control).tail)
+        for base in reversed(self.store.bases()):
+            reader.cursor = reader.next = max(<uint64_t> base, tail)
+            if reader.peek(&slot) == BUS_OK and slot.header.timestamp < time or base <= tail:
+                break
+        with nogil:
+            tail = reader.find_time(time)
+        return tail
+
+    cdef BusReader open_probe(self):
+        return new_reader(self, self.memory, self.store, &self.claims)
+
+    cdef uint64_t load_head(self) noexcept nogil:
+        return load_acquire(&self.claims.control.head)
+
+    cdef uint64_t load_gate(self) noexcept nogil:
+        return min(gate(&self.claims), lowest_cursor(&self.claims))
+
+    cdef void wake_all(self) noexcept nogil:
+        fence_full()
+        wake(self.claims.control)

@@ -1,0 +1,15 @@
+"""Letting old segments go while others read.
+
+    retention   limit = what nobody needs any more; tail = limit; full fence; look again: segments before the lower of
+                both looks are removed
+    reader      its line (or cursor) shows P; full fence; if the tail is past P it was too late
+
+Either the reader sees the new tail and is refused, or the second look sees the reader and its segment stays.
+"""
+from libc.stdint cimport uint64_t
+
+from nanobus.bus.claims cimport Claims
+from nanobus.journal.store cimport SegmentStore
+
+# Remove what `retention` allows; how many segments that were.
+cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) except -1

@@ -1,0 +1,53 @@
+"""Retention; the protocol is told in trimming.pxd."""
+from libc.stdint cimport int64_t, uint64_t
+
+from nanobus.bus.claims cimport Claims, gate
+from nanobus.core.atomics cimport fence_full, load_acquire, swap_if_equal
+from nanobus.core.clock cimport unix_ns
+from nanobus.journal.cursors cimport lowest_cursor
+from nanobus.journal.layout cimport JournalBlock, SegmentHeader, journal_block
+from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, leave_segment
+from nanobus.journal.store cimport SegmentStore
+
+
+cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) except -1:
+    cdef JournalBlock *block = journal_block(claims.control)
+    cdef uint64_t head = load_acquire(&claims.control.head)
+    cdef uint64_t tail = load_acquire(&block.tail)
+    cdef uint64_t wanted = first_to_keep(claims, store, retention, [base for base in bases if base <= head])
+    cdef uint64_t needed = min(gate(claims), lowest_cursor(claims))
+    cdef int removed = 0
+    wanted = min(wanted, needed & ~(claims.section - 1))
+    while tail < wanted and not swap_if_equal(&block.tail, &tail, wanted):
+        pass
+    fence_full()                                            # pairs with the one in keep_place
+    needed = min(gate(claims), lowest_cursor(claims))
+    tail = load_acquire(&block.tail)
+    for base in bases:
+        if base + claims.section <= min(tail, needed):
+            removed += store.remove_segment(base) == 0
+    return removed
+
+
+cdef uint64_t first_to_keep(Claims *claims, SegmentStore store, object retention, list bases) except? 0:
+    """Base of the oldest segment that the rules keep; the last one always is."""
+    cdef int64_t now = unix_ns()
+    kept = list(bases)
+    while len(kept) > 1 and (
+        retention.count is not None and len(kept) > retention.count
+        or retention.size is not None and len(kept) * claims.section > retention.size
+        or retention.age is not None and now - created(claims, store, kept[1]) > retention.age_ns
+    ):
+        kept.pop(0)
+    return kept[0] if kept else 0
+
+
+cdef int64_t created(Claims *claims, SegmentStore store, uint64_t base) except? -1:
+    """When a segment was made: soon after the last message of the one before; now, where that cannot be told."""
+    cdef Segment segment
+    cdef int64_t when = unix_ns()
+    forget_segment(&segment, claims.section)
+    if enter_segment(&segment, store, claims.control, base) == 0:
+        when = (<SegmentHeader *> segment.window.address).created
+    leave_segment(&segment)
+    return when

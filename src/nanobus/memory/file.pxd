@@ -1,0 +1,25 @@
+from libc.stdint cimport uint8_t
+
+from nanobus.memory.mapping cimport Mapping
+
+# What nogil code has of a file: the first `size` bytes of it, mapped. All zero: nothing.
+cdef struct Window:
+    int descriptor                      # owned
+    uint8_t *address
+    size_t size                         # a multiple of the page size, never more than the file has
+
+# Map what the file has, at most `size` bytes; the window owns `descriptor` from then on, on failure too.
+cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
+# Map `size` bytes, extending the file first if it is shorter and `may_extend`. The address may change.
+# ENODATA: the file is shorter. On failure the window stays as it was.
+cdef int widen_window(Window *window, size_t size, bint may_extend) noexcept nogil
+cdef void close_window(Window *window) noexcept nogil
+
+
+cdef class FileMapping(Mapping):
+    cdef readonly str path              # absolute
+    cdef readonly bint created          # its bytes are new and zero
+    cdef int descriptor
+
+    cdef int check_file(self) except -1
+    cdef int grow(self, size_t size) noexcept nogil
