@@ -21,6 +21,7 @@ from nanobus.errors import (
     BusFullError,
     CorruptMessageError,
     DecodeError,
+    DivergenceError,
     EncodeError,
     HandleInUseError,
     HandlerError,
@@ -42,6 +43,7 @@ from nanobus.handlers import Handler, every, on
 from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
 from nanobus.records.record import Record
+from nanobus.replaying import ReplayResult
 from nanobus.routing import Worker
 from nanobus.schema.upcasts import upcast
 
@@ -54,6 +56,7 @@ __all__ = [
     "CircularBus",
     "CorruptMessageError",
     "DecodeError",
+    "DivergenceError",
     "EncodeError",
     "Envelope",
     "Gap",
@@ -70,6 +73,7 @@ __all__ = [
     "ReaderStatistics",
     "Record",
     "RecordReleasedError",
+    "ReplayResult",
     "RoutingError",
     "RoutingWarning",
     "SchemaError",

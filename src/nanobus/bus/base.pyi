@@ -1,4 +1,4 @@
-from typing import Literal, Self, TypeAlias
+from typing import Self, TypeAlias
 
 from typing_extensions import Buffer, disjoint_base
 
@@ -8,7 +8,7 @@ from nanobus.bus.statistics import BusStatistics
 from nanobus.handlers import Handler
 
 _Source: TypeAlias = int | type[Handler]
-_Start: TypeAlias = Literal["oldest", "newest"] | int
+_Start: TypeAlias = str | int
 
 @disjoint_base
 class BusWriter:
@@ -52,6 +52,8 @@ class Bus:
     def closed(self) -> bool: ...
     @property
     def max_payload(self) -> int: ...
+    @property
+    def keeps_cursors(self) -> bool: ...
     @property
     def head(self) -> int: ...
     def statistics(self) -> BusStatistics: ...

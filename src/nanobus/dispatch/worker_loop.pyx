@@ -108,7 +108,9 @@ cdef class WorkerLoop:
                 except BaseException as error:
                     if not self.decoding:
                         raise
-                    status = self.fail_to_decode(error)
+                    self.fail_to_decode(error)
+                    self.pass_on()
+                    status = BUS_OK
                 if self.outlet.outbox.count:
                     self.outlet.outbox.flush(self.outlet.writer)
                 if self.outlet.stop_wanted and not self.outlet.outbox.count:
@@ -171,7 +173,7 @@ cdef class WorkerLoop:
                     self.fail(None, None, slot.position, CorruptMessageError(
                         f"the checksum of the message at {slot.position} does not fit its bytes"
                     ))
-                    self.reader.advance()
+                    self.pass_on()
                 return status
             row = find_row(self.router, slot.header.source, slot.header.message)
             if row != NULL:
@@ -185,10 +187,15 @@ cdef class WorkerLoop:
                 if skips > SKIPS_WITH_GIL:
                     self.reader.advance()
                     return BUS_EMPTY
-            self.reader.advance()
             if self.failed:
                 return BUS_OK
+            self.reader.advance()
         return BUS_OK
+
+    cdef void pass_on(self) noexcept:
+        """Leave the message at hand, unless it ended the worker: one that resumes at its cursor begins with it."""
+        if not self.failed:
+            self.reader.advance()
 
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
         cdef Entry *entry = &self.router.entries[row.first]
@@ -248,13 +255,27 @@ cdef class WorkerLoop:
         for timer in self.timers:
             timer.under_way = False
 
-    cdef BusStatus fail_to_decode(self, error) except? BUS_OK:
+    cdef int fail_to_decode(self, error) except -1:
         self.decoding = False
         self.fail(None, None, self.outlet.position, error)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
-        self.reader.advance()
-        return BUS_OK
+        return 0
+
+    cdef int hand(self, Slot *slot) except -1:
+        """Deliver a slot that somebody else has read, if it is for anybody here."""
+        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
+        if row == NULL:
+            if slot.header.message == TIMER_ID:
+                self.tick(slot)
+            return 0
+        try:
+            self.dispatch(row, slot)
+        except BaseException as error:
+            if not self.decoding:
+                raise
+            self.fail_to_decode(error)
+        return 0
 
     cdef int tick(self, Slot *slot) except -1:
         """Call the timer that the slot is a tick of, if it is one of ours."""
