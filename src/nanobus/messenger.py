@@ -14,7 +14,7 @@ from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
 from nanobus.replaying import Replay, ReplayResult
-from nanobus.routing import Worker, check
+from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import RunningWorker
 
 logger = logging.getLogger("nanobus")
@@ -49,6 +49,7 @@ class Messenger:
             if not isinstance(worker, Worker):
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
+        check_cursors(self.workers, bus)
         self.bus = bus
         self.config = config
         self._lock = threading.Lock()

@@ -6,10 +6,11 @@ import threading
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
+from nanobus.dispatch.known_sends import KnownSends
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.errors import BusFullError, HandlerError
-from nanobus.routing import Worker
+from nanobus.routing import Worker, source_id
 from nanobus.staff import Staff
 
 FLUSH_SECONDS = 0.1                     # between looks at whether somebody still reads
@@ -60,13 +61,14 @@ class RunningWorker:
         self.done = Completion()
         self.reads_no_more = False
         self._crew = crew
-        self._reader = bus.reader("newest")
+        self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor)
         try:
+            known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
         except BaseException:
             self._reader.close()
             raise
-        self._outlet = Outlet(self._writer, worker.outbox_limit, crew.request_stop)
+        self._outlet = Outlet(self._writer, worker.outbox_limit, crew.request_stop, known)
         self._staff = Staff(worker, config, self._outlet, crew.fail)
         self._loop: WorkerLoop | None = None
         self._lock = threading.Lock()
@@ -143,6 +145,11 @@ class RunningWorker:
         finally:
             self.reads_no_more = True
             self.done.set()
+
+    def _known_sends(self, bus: Bus) -> KnownSends | None:
+        """What a former life of this worker has sent because of messages that it will handle again."""
+        known = KnownSends(bus, self._reader.position, map(source_id, self.worker.handlers))
+        return known if known.left else None
 
     def _flush(self) -> None:
         if self._loop is None or not self._outlet.held:

@@ -143,6 +143,7 @@ def run() -> None:
         messenger.replay(bus, "verify", only=[Strategy, "io"], start=0, until=datetime.now(UTC), speed=1.0)
     except DivergenceError as error:
         print(error.position, error.handler.__name__, error.expected, error.actual)
+    Worker("resumed", [Feed], cursor="feed")
 
 
 def look(bus: Bus, path: Path) -> int:

@@ -64,6 +64,7 @@ Messenger(workers=[])  # type: ignore[call-arg]
 Messenger(bus, []).replay(bus, "inspect")  # type: ignore[arg-type]
 Messenger(bus, []).replay(bus, only=[Feed()])  # type: ignore[list-item]
 Messenger(bus, []).replay(bus, until="now")  # type: ignore[arg-type]
+Worker("io", [Feed], cursor=3)  # type: ignore[arg-type]
 
 
 class Derived(Envelope):  # type: ignore[misc]

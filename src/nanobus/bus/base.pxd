@@ -90,6 +90,7 @@ cdef class BusReader:
 cdef class Bus:
     cdef readonly bint closed
     cdef readonly uint32_t max_payload  # bytes
+    cdef readonly bint keeps_cursors    # `reader(start=name)` resumes where the reader of that name was
     cdef object handles                 # WeakSet of readers and writers
     cdef object lock                    # held while `handles` is touched
     cdef BusWriter shared_writer        # serves `write`

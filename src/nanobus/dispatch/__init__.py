@@ -9,6 +9,7 @@ playback     Playback: finds the slots somebody wants, up to an end
 replay_loop  ReplayLoop: hands recorded slots to the loops of several workers
 effects      Effects: finds what handlers sent because of messages
 comparison   Comparison: the Recording that compares
+known_sends  KnownSends: the Recording that lets a resumed worker send nothing twice
 
 May import: bus, memory, core, errors.
 """

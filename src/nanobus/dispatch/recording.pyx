@@ -2,6 +2,7 @@
 
     rebuild   Recording     takes every send: nothing is written
     verify    Comparison    takes every send, and compares it with the recorded one
+    resume    KnownSends    takes the sends that a former life of the worker has made already
 
 A worker that runs live has none, and pays for that one comparison with a null pointer a send.
 """
