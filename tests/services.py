@@ -9,6 +9,7 @@ from nanobus import (
     Handler,
     Messenger,
     Record,
+    Worker,
     f64,
     message,
     on,
@@ -72,3 +73,23 @@ class AnswerKeeper(Handler, id=13):
         self.config["seen"].append(answer.value)
         if answer.value < 0:
             self.stop()
+
+
+class Noting(Handler, id=14):
+    """Notes the values of numbers in itself."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.values = []
+
+    @on(Number)
+    def number(self, number):
+        self.values.append(number.value)
+
+
+def filled(count=10, **options):
+    """A bus with numbers on it, their positions, and a messenger that would note them."""
+    bus = CircularBus(1 << 16, **options)
+    sender = bus.sender(OUTSIDE)
+    positions = [sender.send(Number(number)) for number in range(count)]
+    return bus, positions, Messenger(bus, [Worker("a", [Noting], {(OUTSIDE, Number): [Noting]})])

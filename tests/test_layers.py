@@ -15,10 +15,10 @@ LAYERS = {
     "errors": -1,
     "core": 0,
     "memory": 1,
-    "bus": 2,
+    "bus": 2, "journal": 2,
     "dispatch": 3,
     "handlers": 4, "messages": 4, "records": 4, "codecs": 4, "field_types": 4, "schema": 4,
-    "routing": 5, "running": 5, "messenger": 5,
+    "routing": 5, "journaling": 5, "staff": 5, "running": 5, "divergence": 5, "replaying": 5, "messenger": 5,
 }  # fmt: skip
 PUBLIC_NAMES = 6  # the package itself
 

@@ -23,6 +23,7 @@ from nanobus.errors import (
     CorruptMessageError,
     CursorInUseError,
     DecodeError,
+    DivergenceError,
     EncodeError,
     HandleInUseError,
     HandlerError,
@@ -48,6 +49,7 @@ from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
 from nanobus.records.record import Record
+from nanobus.replaying import ReplayResult
 from nanobus.routing import Worker
 from nanobus.schema.upcasts import upcast
 
@@ -62,6 +64,7 @@ __all__ = [
     "CorruptMessageError",
     "CursorInUseError",
     "DecodeError",
+    "DivergenceError",
     "EncodeError",
     "Envelope",
     "Gap",
@@ -83,6 +86,7 @@ __all__ = [
     "Record",
     "RecordReleasedError",
     "Recovery",
+    "ReplayResult",
     "Retention",
     "RoutingError",
     "RoutingWarning",

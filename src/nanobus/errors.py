@@ -128,3 +128,27 @@ class HandlerError(NanobusError):
         self.handler = handler
         self.message = message
         self.position = position
+
+
+class DivergenceError(NanobusError):
+    """A handler, run again on a recorded message, does not send what the record holds for it.
+
+    Attributes
+    ----------
+    position : int
+        Of the message that was handled.
+    handler : type
+        The handler's class.
+    expected : object or None
+        The message that the record holds, decoded where a codec is at hand, else bytes; None: it holds no more of this
+        handler for that message.
+    actual : object or None
+        The message that was sent this time; None: no more was sent.
+    """
+
+    def __init__(self, text: str, *, position: int, handler: type, expected: Any, actual: Any) -> None:
+        super().__init__(text)
+        self.position = position
+        self.handler = handler
+        self.expected = expected
+        self.actual = actual

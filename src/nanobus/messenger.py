@@ -6,12 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, StopTimeoutError
-from nanobus.routing import Worker, check
+from nanobus.handlers import Handler
+from nanobus.replaying import Replay, ReplayResult
+from nanobus.journaling import describe
+from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import RunningWorker
 
 logger = logging.getLogger("nanobus")
@@ -46,6 +50,7 @@ class Messenger:
             if not isinstance(worker, Worker):
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
+        check_cursors(self.workers, bus)
         self.bus = bus
         self.config = config
         self._lock = threading.Lock()
@@ -91,6 +96,60 @@ class Messenger:
         if running is not None:
             running.stop(drain, timeout)
 
+    def replay(
+        self,
+        journal: Bus,
+        mode: Literal["rebuild", "verify"] = "rebuild",
+        *,
+        only: Sequence[str | type[Handler]] | None = None,
+        start: str | int | datetime = "oldest",
+        until: int | datetime | None = None,
+        speed: float | None = None,
+    ) -> ReplayResult:
+        """Run new handlers of this messenger's workers on what `journal` holds, in this thread. Nothing is written.
+
+        Handlers are made and started as in `run`; then each message up to the head of `journal`, as it is at the call,
+        is handed to its receivers, in the order of positions and at one position in the order of `workers`. `self.now`
+        and `self.random` are those of the recorded message, ticks come from the record, `on_loop` is not called, and
+        `self.stop()` has no effect. What handlers send is taken from them and goes nowhere.
+
+        Parameters
+        ----------
+        journal : Bus
+            Any bus that still holds what is to be replayed.
+        mode : "rebuild" or "verify"
+            Whether sends are only taken, or also compared with those that the record holds of the same handler for the
+            same message: as many, in the same order, of the same class, the same bytes. What is sent outside of any
+            message (`on_start`, `on_stop`) is not compared.
+        only : sequence of worker names and Handler classes, optional
+            Who takes part; None: everybody.
+        start : "oldest", int or datetime
+            Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew.
+        until : int or datetime, optional
+            Stop before the first message at or past this position, or of this time or later (with a time zone).
+        speed : float, optional
+            1.0 keeps the recorded distances in time, 2.0 halves them; None goes as fast as possible.
+
+        Raises
+        ------
+        DivergenceError
+            `mode="verify"`: the first difference, in the order of positions. At the end of a record, a send that it
+            lacks is none as long as no handler of the same worker has sent anything for a later message: the run may
+            have ended before its worker came that far. Such sends are counted, in `ReplayResult.unfinished`.
+        HandlerError
+            A handler failed, and its worker's `on_error` does not forgive it.
+        ValueError, TypeError
+            An argument is no good; or `until` is a time or `speed` is given, and `journal` keeps no timestamps.
+        CorruptMessageError, NanobusError
+            A message of the record cannot be read: its checksum does not fit, or it was overwritten meanwhile.
+
+        Notes
+        -----
+        Independent of `run`, also while it runs. Holds two readers of `journal`, in rebuild one. A signal, such as
+        Ctrl-C, ends it with its exception, after `on_stop` of the handlers.
+        """
+        return Replay(self.workers, self.config, journal, mode, only, start, until, speed).run()
+
 
 class JoinHandles:
     """The running workers of a messenger. Leaving `with messenger.run() as handles:` stops, drains and joins.
@@ -102,6 +161,7 @@ class JoinHandles:
         self._messenger = messenger
         self._lock = threading.Lock()
         self.built = threading.Barrier(len(messenger.workers) + 1)
+        self.schema = describe(messenger.bus, messenger.workers)
         self._error: HandlerError | None = None
         self._raised = False
         self._workers: list[RunningWorker] = []

@@ -9,10 +9,12 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from nanobus.bus.base import Bus, BusReader
 from nanobus.bus.codec import Codec, checked_source_id, find_codec
 from nanobus.dispatch.router import Router
 from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
 from nanobus.handlers import Handler
+from nanobus.schema import Schema, upcasting_codec
 
 Source = type[Handler] | int
 Routes = Mapping[tuple[Source, type], Sequence[type[Handler]]]
@@ -41,6 +43,12 @@ class Worker:
         Seconds between calls of `on_loop` while no message arrives.
     outbox_limit : int
         Bytes the worker may hold back while the bus is full; what a handler sends past it raises BusFullError.
+    cursor : str, optional
+        Name of a cursor that the bus keeps (a journal does): the worker goes on where the last one with that cursor
+        was, also after a crash, and does not send again what the bus holds already for the messages it handles anew.
+        Exactly once within the bus, for handlers that answer a message in the same way the second time. It begins with
+        the message that ended the last one, if a handler's error did. One worker at a time.
+        None: from the head of the bus when the messenger runs.
 
     Raises
     ------
@@ -57,6 +65,7 @@ class Worker:
         on_error: ErrorPolicy = "stop",
         idle: float = 0.001,
         outbox_limit: int = DEFAULT_OUTBOX_LIMIT,
+        cursor: str | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"a worker's name must be a text, got {name!r}")
@@ -66,6 +75,8 @@ class Worker:
             raise ValueError(f"idle must be > 0 seconds, got {idle!r}")
         if not isinstance(outbox_limit, int) or not KIBIBYTE <= outbox_limit < 2**63:
             raise ValueError(f"outbox_limit must be >= {KIBIBYTE} bytes, got {outbox_limit!r}")
+        if cursor is not None and (not isinstance(cursor, str) or cursor in ("", "oldest", "newest")):
+            raise ValueError(f'cursor must be a name other than "oldest" and "newest", got {cursor!r}')
         self.name = name
         self.handlers = tuple(handlers)
         for handler in self.handlers:
@@ -74,6 +85,7 @@ class Worker:
         self.on_error = on_error
         self.idle = idle
         self.outbox_limit = outbox_limit
+        self.cursor = cursor
 
     def __repr__(self) -> str:
         return f"Worker({self.name!r}, [{', '.join(handler.__qualname__ for handler in self.handlers)}])"
@@ -141,6 +153,23 @@ def check(workers: Sequence[Worker]) -> None:
         check_routes(worker, places)
 
 
+def check_cursors(workers: Sequence[Worker], bus: Bus) -> None:
+    """Raise RoutingError for a cursor that `bus` cannot keep, or that two workers would move."""
+    owners: dict[str, Worker] = {}
+    for worker in workers:
+        if worker.cursor is None:
+            continue
+        if not bus.keeps_cursors:
+            raise RoutingError(
+                f"worker {worker.name!r} has the cursor {worker.cursor!r}, and {type(bus).__qualname__} keeps none: "
+                f"a journal does"
+            )
+        if (owner := owners.setdefault(worker.cursor, worker)) is not worker:
+            raise RoutingError(
+                f"workers {owner.name!r} and {worker.name!r} have one cursor, {worker.cursor!r}: it belongs to one"
+            )
+
+
 def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) -> None:
     routed = [source for worker in workers for source, _ in worker.routes]
     owners: dict[int, type] = {}
@@ -204,12 +233,19 @@ def warn(text: str) -> None:
     warnings.warn(text, RoutingWarning, stacklevel=5)
 
 
-def freeze(worker: Worker, handlers: Sequence[Handler]) -> Router:
-    """Build the vtable of a checked worker; `handlers` are the instances of `worker.handlers`, in that order."""
+def freeze(
+    worker: Worker, handlers: Sequence[Handler], schema: Schema | None = None, reader: BusReader | None = None
+) -> Router:
+    """Build the vtable of a checked worker; `handlers` are the instances of `worker.handlers`, in that order.
+
+    With the schema of a journal, old layouts that lie ahead of `reader` are read through their `@upcast`.
+    """
     routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]] = {}
     codecs: dict[int, Codec] = {}
     for (source, message), receivers in worker.routes.items():
         codec = find_codec(message)
+        if schema is not None and reader is not None:
+            codec = upcasting_codec(codec, schema, reader)
         codecs[codec.message_id] = codec
         row = routes.setdefault((source_id(source), codec.message_id), [])
         for receiver in receivers:

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -13,12 +14,14 @@ from typing import assert_type
 
 from nanobus import (
     CircularBus,
+    DivergenceError,
     Envelope,
     Gap,
     Handler,
     HandlerError,
     Messenger,
     Record,
+    ReplayResult,
     Sender,
     Worker,
     every,
@@ -132,6 +135,15 @@ def run() -> None:
         assert_type(handles.statistics(), dict[str, dict[str, int]])
         handles.join(timeout=1)
     messenger.stop(drain=False, timeout=2.5)
+    result = messenger.replay(bus)
+    assert_type(result, ReplayResult)
+    assert_type(result.messages, int)
+    assert_type(result.first, int | None)
+    try:
+        messenger.replay(bus, "verify", only=[Strategy, "io"], start=0, until=datetime.now(UTC), speed=1.0)
+    except DivergenceError as error:
+        print(error.position, error.handler.__name__, error.expected, error.actual)
+    Worker("resumed", [Feed], cursor="feed")
 
 
 def look(bus: Bus, path: Path) -> int:

@@ -50,7 +50,7 @@ bus = CircularBus(4096)
 bus.capacity = 3  # type: ignore[misc]
 bus.write(1, 1, "text")  # type: ignore[arg-type]
 bus.write(1, 1, b"", 3)  # type: ignore[call-arg]
-bus.reader(start="middle")  # type: ignore[arg-type]
+bus.reader(start=0.5)  # type: ignore[arg-type]
 bus.reader("oldest", True)  # type: ignore[call-arg]
 bus.sender("Feed")  # type: ignore[arg-type]
 payload = bus.read(0).payload  # type: ignore[union-attr]
@@ -61,6 +61,10 @@ Worker("io", [Feed], routes={("Feed", Quote): [Feed]})  # type: ignore[dict-item
 Worker("io", [Feed], on_error="retry")  # type: ignore[arg-type]
 Messenger(bus, [Feed])  # type: ignore[list-item]
 Messenger(workers=[])  # type: ignore[call-arg]
+Messenger(bus, []).replay(bus, "inspect")  # type: ignore[arg-type]
+Messenger(bus, []).replay(bus, only=[Feed()])  # type: ignore[list-item]
+Messenger(bus, []).replay(bus, until="now")  # type: ignore[arg-type]
+Worker("io", [Feed], cursor=3)  # type: ignore[arg-type]
 
 
 class Derived(Envelope):  # type: ignore[misc]

@@ -104,6 +104,59 @@ def test_record_claimed_in_place_by_a_handler_is_sent_behind_nothing_newer():
     assert seen == [1, 2, 3, 4]
 
 
+def test_what_is_sent_inside_a_claim_is_on_the_bus_when_the_claim_ends():
+    class Claimer(Handler, id=18):
+        def on_start(self):
+            heads = [self.config["bus"].head]
+            for end in (None, ZeroDivisionError):
+                try:
+                    with self.claim(Reading):
+                        self.send(Number(1))
+                        if end is not None:
+                            raise end
+                except ZeroDivisionError:
+                    pass
+                heads.append(self.config["bus"].statistics().committed)
+            self.config["seen"] += heads
+            self.stop()
+
+    bus = CircularBus(1 << 16)
+    config = {"seen": [], "bus": bus}
+    with Messenger(bus, [Worker("a", [Claimer])], config).run() as handles:
+        handles.join(30)
+    assert config["seen"] == [0, 2, 3]
+
+
+def test_what_is_sent_inside_a_claim_goes_behind_it_when_the_bus_is_full_too():
+    class Claimer(Handler, id=19):
+        def on_start(self):
+            for number in range(500):                   # the ring holds 64 of them
+                with self.claim(Reading) as outer:
+                    self.send(Number(number))
+                    with self.claim(Reading) as inner:
+                        inner.number = number
+                    outer.number = number
+            self.stop()
+
+    bus = CircularBus(4096)
+    seen = []
+
+    def read():
+        with bus.reader() as reader:
+            ready.set()
+            seen.extend(reader.read() for _ in range(1500))
+
+    ready = threading.Event()
+    thread = threading.Thread(target=read)
+    thread.start()
+    ready.wait()
+    with Messenger(bus, [Worker("a", [Claimer])]).run() as handles:
+        handles.join(30)
+    thread.join(30)
+    assert [one.message_id for one in seen] == [1103, 1101, 1103] * 500
+    assert bus.statistics().full
+
+
 def test_cause_names_the_message_at_hand():
     bus = CircularBus(1 << 16)
     observer = bus.reader(gate=False)

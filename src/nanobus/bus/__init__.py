@@ -6,11 +6,15 @@ codec            Codec: how an object becomes a payload and back; which class ha
 forking          what a forked child does with the buses it inherits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns
+counters         reading them out of a control block
+options          checking what buses are made with
+refusals         the errors that several places raise, in one wording
 control          the control block: a picture and structs, nothing else
 claims           who may write where: intents, the gate, sealing what the dead left behind
 waiting          spin, yield, park, and waking who parked
+slot_writer      commit and abort: what every writer with a line does alike
 circular         CircularBus, the ring
-circular_writer  claim, commit, abort
+circular_writer  claim, where the gate lets it
 circular_reader  peek, advance, look at what may vanish
 ring_file        the control block written, or checked when it exists
 

@@ -31,13 +31,21 @@ cdef struct Slot:
     uint8_t *payload
 
 
-cdef class BusWriter:
+cdef class BusHandle:
+    """What a writer and a reader have in common: a line in the bus, which is freed once."""
     cdef readonly Bus bus
     cdef readonly bint closed
     cdef bint busy                      # a thread is inside a call that released the GIL
-    cdef bint ensures                   # a returned write promises more than that readers see it: see `ensure`
     cdef uint32_t interrupted           # atomic
     cdef object __weakref__
+
+    cdef void close_line(self)
+    cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
+    cdef int raise_failure(self) except -1      # why BUS_FAILED
+
+
+cdef class BusWriter(BusHandle):
+    cdef bint ensures                   # a returned write promises more than that readers see it: see `ensure`
 
     # A claim always ends with exactly one commit or abort.
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil
@@ -45,11 +53,8 @@ cdef class BusWriter:
     cdef void abort(self, Slot *slot) noexcept nogil
     # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
-    cdef void close_line(self)
-    cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
     # What a returned write promises of the slots before `end`, on a bus that promises more; raises where it cannot.
     cdef int ensure(self, uint64_t end) except -1
-    cdef int raise_failure(self) except -1
 
     # Python level: claim, waiting as the overflow policy says; raises where it cannot.
 
@@ -67,14 +72,9 @@ cdef class BusWriter:
                     Py_ssize_t size, object timeout, uint64_t *position) except -1
 
 
-cdef class BusReader:
-    cdef readonly Bus bus
+cdef class BusReader(BusHandle):
     cdef uint64_t cursor                # position of the next slot
     cdef uint64_t lost_from             # after BUS_LAPPED: position of the first slot lost
-    cdef readonly bint closed
-    cdef bint busy
-    cdef uint32_t interrupted           # atomic
-    cdef object __weakref__
 
     # The slot is valid until `advance`. Padding is skipped. Idempotent, except that BUS_LAPPED is told once.
     cdef BusStatus peek(self, Slot *slot) noexcept nogil
@@ -83,9 +83,6 @@ cdef class BusReader:
     cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil
     # The slot that starts exactly at `position`, copied; BUS_EMPTY where none does. Does not move the reader.
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil
-    cdef void close_line(self)
-    cdef void forget_line(self)
-    cdef int raise_failure(self) except -1
 
     # Python level: `wait`, looking for signals meanwhile.
 
@@ -99,7 +96,7 @@ cdef class BusReader:
 cdef class Bus:
     cdef readonly bint closed
     cdef readonly uint32_t max_payload  # bytes
-    cdef readonly bint keeps_cursors    # readers can have a name, whose position outlives them
+    cdef readonly bint keeps_cursors    # `reader(start=name)` resumes where the reader of that name was
     cdef object handles                 # WeakSet of readers and writers
     cdef object lock                    # held while `handles` is touched
     cdef dict claiming                  # open in-place claim -> its thread, where writers ensure
@@ -126,8 +123,5 @@ cdef uint64_t NO_CAUSE
 cdef object FROM_A_BUS
 cdef object open_buses              # WeakSet of every Bus of this process
 
-cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1
-
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
-cdef void interrupt_writer(BusWriter writer) noexcept
-cdef void interrupt_reader(BusReader reader) noexcept
+cdef void interrupt(BusHandle handle) noexcept

@@ -14,13 +14,14 @@ from libc.string cimport memcpy
 
 from nanobus.bus.codec cimport message_id_of, source_id_of
 from nanobus.bus.envelope cimport Gap, cause_of, envelope_of
-from nanobus.bus.waiting cimport nanoseconds
+from nanobus.bus.refusals cimport check_lag_limit, check_plain_start, checksum_error, fill_of, raise_too_large
+from nanobus.bus.waiting cimport deadline_after, nanoseconds
 from nanobus.core.atomics cimport store_release_32
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport relative_cause, slot_length
 
 from nanobus.errors import (
-    BusClosedError, BusFullError, CorruptMessageError, HandleInUseError, MessageTooLargeError, NanobusError
+    BusClosedError, BusFullError, HandleInUseError, NanobusError
 )
 
 cdef uint64_t NO_CAUSE = UINT64_MAX
@@ -33,25 +34,50 @@ cdef enum:
     SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often; most sleeps end with one
 
 
-cdef void interrupt_writer(BusWriter writer) noexcept:
-    store_release_32(&writer.interrupted, 1)
-    writer.bus.wake_all()
+cdef void interrupt(BusHandle handle) noexcept:
+    store_release_32(&handle.interrupted, 1)
+    handle.bus.wake_all()
 
 
-cdef void interrupt_reader(BusReader reader) noexcept:
-    store_release_32(&reader.interrupted, 1)
-    reader.bus.wake_all()
+cdef class BusHandle:
+    """What readers and writers have in common. They are made by a bus."""
+
+    def __cinit__(self, origin=None):
+        if origin is not FROM_A_BUS:
+            raise TypeError(f"a {type(self).__qualname__} comes from a bus, it cannot be made")
+
+    @cython.critical_section
+    def close(self):
+        """Let go of the bus: nobody waits for this handle any more. Thread-safe; a call that waits in another thread
+        ends with BusClosedError."""
+        if not self.closed:
+            self.closed = True
+            if self.busy:
+                interrupt(self)                 # the waiting thread frees the line on its way out
+            else:
+                self.close_line()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+    cdef void close_line(self):
+        pass
+
+    cdef void forget_line(self):
+        pass
+
+    cdef int raise_failure(self) except -1:
+        raise NanobusError(f"{self.bus!r} failed and does not say why")
 
 
-cdef class BusWriter:
+cdef class BusWriter(BusHandle):
     """A writer: one claim at a time, by one thread at a time.
 
     Made by `Bus.writer()`. Closing it, or dropping the last reference, frees its line in the bus.
     """
-
-    def __cinit__(self, origin=None):
-        if origin is not FROM_A_BUS:
-            raise TypeError(f"a {type(self).__qualname__} comes from bus.writer(), it cannot be made")
 
     @cython.critical_section
     def write(self, source, message_id, payload, *, cause=None, timeout=None):
@@ -88,22 +114,6 @@ cdef class BusWriter:
         """
         return self.put(source, message_id, payload, cause, timeout)
 
-    @cython.critical_section
-    def close(self):
-        """Free the line. Thread-safe; a call that waits in another thread ends with BusClosedError."""
-        if not self.closed:
-            self.closed = True
-            if self.busy:
-                interrupt_writer(self)          # the waiting thread frees the line on its way out
-            else:
-                self.close_line()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
     cdef object put(self, object source, object message_id, object payload, object cause, object timeout):
         cdef uint16_t source_id = source_id_of(source)
         cdef uint16_t id_ = message_id_of(message_id)
@@ -125,7 +135,7 @@ cdef class BusWriter:
                     Py_ssize_t size, object timeout, uint64_t *position) except -1:
         cdef Slot slot
         if size > UINT32_MAX:
-            raise_too_large(self.bus, size)
+            raise_too_large(self.bus.max_payload, size)
         self.claim_or_raise(<uint32_t> size, &slot, timeout)
         slot.header.source = source
         slot.header.message = message
@@ -144,7 +154,7 @@ cdef class BusWriter:
 
     cdef int claim_or_raise(self, uint32_t size, Slot *slot, object timeout) except -1:
         cdef BusStatus status
-        cdef int64_t deadline = -1, left, now
+        cdef int64_t deadline = -1, left
         while True:
             if self.busy:                       # anew after whatever may run Python: __float__, a signal handler
                 raise HandleInUseError("a writer serves one thread at a time, and another thread waits in this one")
@@ -152,7 +162,7 @@ cdef class BusWriter:
             if status == BUS_OK:
                 return 0
             if status == BUS_TOO_LARGE:
-                raise_too_large(self.bus, size)
+                raise_too_large(self.bus.max_payload, size)
             if status == BUS_CLAIMED:
                 raise NanobusError("a writer holds one claim at a time: leave the `with claim()` block first")
             if status == BUS_STOPPED or self.closed:
@@ -160,16 +170,15 @@ cdef class BusWriter:
             if status == BUS_FAILED:
                 self.raise_failure()
             if not self.bus.waits_for_room():
-                raise BusFullError(f"no room for {size} bytes: {fill_of(self.bus)}")
-            now = monotonic_ns()
+                raise BusFullError(f"no room for {size} bytes: {fill_of(self.bus.load_head(), self.bus.load_gate())}")
             if deadline < 0:
-                left = nanoseconds(timeout)
-                deadline = now + left if left < INT64_MAX - now else INT64_MAX
+                deadline = deadline_after(nanoseconds(timeout))
                 if self.busy or self.closed:    # `__float__` let another thread in
                     continue
-            left = min(deadline - now, <int64_t> SIGNAL_CHECK_NS)
+            left = min(deadline - monotonic_ns(), <int64_t> SIGNAL_CHECK_NS)
             if left <= 0:
-                raise BusFullError(f"no room for {size} bytes within {timeout} s: {fill_of(self.bus)}")
+                fill = fill_of(self.bus.load_head(), self.bus.load_gate())
+                raise BusFullError(f"no room for {size} bytes within {timeout} s: {fill}")
             self.busy = True
             with nogil:
                 self.wait(size, left)
@@ -181,9 +190,6 @@ cdef class BusWriter:
 
     cdef int ensure(self, uint64_t end) except -1:
         return 0
-
-    cdef int raise_failure(self) except -1:
-        raise NanobusError(f"{self.bus!r} failed and does not say why")
 
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil:
         return BUS_STOPPED
@@ -197,23 +203,13 @@ cdef class BusWriter:
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         return BUS_STOPPED
 
-    cdef void close_line(self):
-        pass
 
-    cdef void forget_line(self):
-        pass
-
-
-cdef class BusReader:
+cdef class BusReader(BusHandle):
     """A reader: its own cursor over the bus, for one thread at a time.
 
     Made by `Bus.reader()`. Iterating waits for messages until the reader or its bus is closed. Closing it, or dropping
     the last reference, lets writers pass it.
     """
-
-    def __cinit__(self, origin=None):
-        if origin is not FROM_A_BUS:
-            raise TypeError(f"a {type(self).__qualname__} comes from bus.reader(), it cannot be made")
 
     @property
     def position(self):
@@ -261,31 +257,14 @@ cdef class BusReader:
         except BusClosedError:
             raise StopIteration from None
 
-    @cython.critical_section
-    def close(self):
-        """Let writers pass. Thread-safe; a call that waits in another thread ends with BusClosedError."""
-        if not self.closed:
-            self.closed = True
-            if self.busy:
-                interrupt_reader(self)
-            else:
-                self.close_line()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
-
     cdef object take(self, int64_t timeout_ns):
         cdef Slot slot
         cdef BusStatus status
-        cdef int64_t deadline = INT64_MAX, now
+        cdef int64_t deadline = INT64_MAX
         if self.busy:
             raise HandleInUseError("a reader serves one thread at a time, and another thread waits in this one")
-        if 0 < timeout_ns < INT64_MAX:
-            now = monotonic_ns()
-            deadline = now + timeout_ns if timeout_ns < INT64_MAX - now else INT64_MAX
+        if timeout_ns:
+            deadline = deadline_after(timeout_ns)
         while True:
             status = self.peek(&slot)
             if status == BUS_OK:
@@ -304,18 +283,14 @@ cdef class BusReader:
                 return Gap(self.lost_from, self.cursor)
             if status == BUS_CORRUPT:
                 self.advance()
-                raise CorruptMessageError(f"the checksum of the message at {slot.position} does not fit its bytes")
+                raise checksum_error(slot.position)
             if status == BUS_STOPPED:
                 raise BusClosedError("the reader is closed")
             if status == BUS_FAILED:
                 self.raise_failure()
 
-    cdef int raise_failure(self) except -1:
-        raise NanobusError(f"{self.bus!r} failed and does not say why")
-
     cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK:
-        cdef int64_t now = monotonic_ns()
-        cdef int64_t deadline = now + timeout_ns if timeout_ns < INT64_MAX - now else INT64_MAX
+        cdef int64_t deadline = deadline_after(timeout_ns)
         cdef BusStatus status = BUS_EMPTY
         self.busy = True
         try:
@@ -343,12 +318,6 @@ cdef class BusReader:
 
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
         return BUS_STOPPED
-
-    cdef void close_line(self):
-        pass
-
-    cdef void forget_line(self):
-        pass
 
 
 cdef class Bus:
@@ -405,7 +374,7 @@ cdef class Bus:
         if status == BUS_OK:
             return envelope_of(slot.position, slot.header, slot.payload)
         if status == BUS_CORRUPT:
-            raise CorruptMessageError(f"the checksum of the message at {position} does not fit its bytes")
+            raise checksum_error(position)
         if status == BUS_FAILED:
             self.probe.raise_failure()
         return None
@@ -431,8 +400,7 @@ cdef class Bus:
         """
         self.check_open()
         self.check_start(start)
-        if lag_limit is not None and (not gate or not isinstance(lag_limit, int) or not 0 < lag_limit <= INT64_MAX):
-            raise ValueError(f"lag_limit must be > 0 bytes and goes with gate=True, got {lag_limit!r}")
+        check_lag_limit(lag_limit, gate)
         return self.keep(self.open_reader(start, gate, lag_limit))
 
     def writer(self):
@@ -490,11 +458,7 @@ cdef class Bus:
         return 0
 
     cdef int check_start(self, object start) except -1:
-        if isinstance(start, str) and start not in ("oldest", "newest"):
-            raise ValueError(f'start must be "oldest", "newest" or a position, got {start!r}')
-        if not isinstance(start, str) and (isinstance(start, bool) or not isinstance(start, int)):
-            raise TypeError(f'start must be "oldest", "newest" or a position, got {start!r}')
-        return 0
+        return check_plain_start(start)
 
     cdef void forget(self):
         pass
@@ -519,11 +483,3 @@ cdef class Bus:
 
     cdef bint waits_for_room(self) noexcept nogil:
         return True
-
-
-cdef int raise_too_large(Bus bus, Py_ssize_t size) except -1:
-    raise MessageTooLargeError(f"a payload must be at most {bus.max_payload} bytes on this bus, got {size}")
-
-
-cdef object fill_of(Bus bus):
-    return f"head at {bus.load_head()}, the slowest reader or claim in flight at {bus.load_gate()}"

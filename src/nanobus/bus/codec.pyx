@@ -179,3 +179,8 @@ def find_codec(message_type):
     if codec is None:
         raise MessageError(f"{message_type!r} is not a message: declare it with @message(id=...) or Record")
     return codec
+
+
+def codecs_of_id(message_id):
+    """Return the Codecs of every class that was declared with this id, in the order of their declaration."""
+    return [codec for codec in list(registry.values()) if codec.message_id == message_id]

@@ -33,4 +33,5 @@ cdef struct Wait:
 cdef void begin(Wait *wait, ControlBlock *control, uint32_t role, int64_t timeout_ns) noexcept nogil
 cdef bint pause(Wait *wait) noexcept nogil              # False: the deadline has passed
 cdef void wake(ControlBlock *control) noexcept nogil
+cdef int64_t deadline_after(int64_t ns) noexcept nogil  # monotonic ns; highest i64: never
 cdef int64_t nanoseconds(object timeout) except? -1     # seconds or None (for ever: highest i64)

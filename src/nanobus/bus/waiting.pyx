@@ -18,16 +18,12 @@ cdef enum:
 
 
 cdef void begin(Wait *wait, ControlBlock *control, uint32_t role, int64_t timeout_ns) noexcept nogil:
-    cdef int64_t now
     wait.control = control
     wait.role = role
     wait.turns = 0
     wait.armed = False
     wait.longest_sleep = RECHECK_NS
-    wait.deadline = INT64_MAX
-    if timeout_ns != INT64_MAX:
-        now = monotonic_ns()
-        wait.deadline = now + timeout_ns if timeout_ns < INT64_MAX - now else INT64_MAX
+    wait.deadline = deadline_after(timeout_ns)
 
 
 cdef bint pause(Wait *wait) noexcept nogil:
@@ -60,6 +56,14 @@ cdef void wake(ControlBlock *control) noexcept nogil:
     if exchange_32(&control.parked, 0):
         atomic_add_32(&control.news, 1)
         unpark_all(&control.news)
+
+
+cdef int64_t deadline_after(int64_t ns) noexcept nogil:
+    cdef int64_t now
+    if ns == INT64_MAX:
+        return ns
+    now = monotonic_ns()
+    return now + ns if ns < INT64_MAX - now else INT64_MAX
 
 
 cdef int64_t nanoseconds(object timeout) except? -1:

@@ -2,8 +2,14 @@
 
 router       Router: the frozen vtable, (source, message) -> entries of (function pointer, object)
 outbox       Outbox: what a worker could not send yet, in order
+recording    Recording: takes what handlers send while they run on what is recorded
 outlet       Outlet: what the handlers of one worker send through; Service: the compiled half of a handler
 worker_loop  WorkerLoop: read, skip, decode once, call, flush, tick, wait
+playback     Playback: finds the slots somebody wants, up to an end
+replay_loop  ReplayLoop: hands recorded slots to the loops of several workers
+effects      Effects: finds what handlers sent because of messages
+comparison   Comparison: the Recording that compares
+known_sends  KnownSends: the Recording that lets a resumed worker send nothing twice
 
 May import: bus, memory, core, errors.
 """

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from nanobus.bus.base cimport BusStatus, BusWriter, Slot
 from nanobus.bus.sender cimport InPlaceClaim
 from nanobus.dispatch.outbox cimport Outbox
+from nanobus.dispatch.recording cimport Recording
 
 
 cdef class OutletClaim(InPlaceClaim)
@@ -15,11 +16,13 @@ cdef class Outlet:
     cdef object request_stop            # called by a handler that wants the messenger to stop
     cdef uint64_t position              # of the message at hand, or NO_CAUSE
     cdef int64_t timestamp              # of the message at hand; 0: not known yet
-    cdef OutletClaim claimed            # the claim in a slot that is open: what is sent meanwhile goes behind it
+    cdef Recording recording            # sees every send first; None while the worker runs live
+    cdef OutletClaim claimed            # the first claim that is open: what is sent meanwhile goes behind it
     cdef bint stop_wanted               # a handler asked; the loop passes it on when the outbox is empty
     cdef unsigned long thread           # the worker's
 
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
+    cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1
     cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1
 
@@ -37,8 +40,11 @@ cdef class Service:
 cdef class OutletClaim(InPlaceClaim):
     cdef Outlet outlet
     cdef uint16_t source
-    cdef uint8_t *staged                # memory of its own, where the bus had no room; else NULL
+    cdef uint8_t *staged                # memory of its own; NULL while the claim is in a slot
+    cdef list behind                    # (source, message, payload) sent while this claim was the first one open
     cdef Slot slot
+
+    cdef int finish_staged(self, bint commit) except -1
 
 
 # Connect `service` to its worker, before `__init__` runs.

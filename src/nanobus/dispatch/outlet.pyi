@@ -7,13 +7,20 @@ from typing_extensions import disjoint_base
 
 from nanobus.bus.base import BusWriter
 from nanobus.bus.sender import InPlaceClaim
+from nanobus.dispatch.recording import Recording
 from nanobus.records import Record
 
 _R = TypeVar("_R", bound=Record)
 
 @final
 class Outlet:
-    def __new__(cls, writer: BusWriter, outbox_limit: int, request_stop: Callable[[], object]) -> Self: ...
+    def __new__(
+        cls,
+        writer: BusWriter,
+        outbox_limit: int,
+        request_stop: Callable[[], object],
+        recording: Recording | None = None,
+    ) -> Self: ...
     @property
     def held(self) -> int: ...
     def end_claim(self) -> None: ...

@@ -2,19 +2,22 @@
 from random import Random
 
 cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strerror
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, raise_too_large
+    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot
 )
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
+from nanobus.bus.refusals cimport raise_too_large
 from nanobus.bus.sender cimport InPlaceClaim
 from nanobus.core.clock cimport unix_ns
 from nanobus.core.layout cimport relative_cause
 from nanobus.dispatch.outbox cimport Outbox
+from nanobus.dispatch.recording cimport Recording
 
 from nanobus.bus.codec import find_codec
 from nanobus.errors import (
@@ -38,12 +41,15 @@ cdef class Outlet:
         Bytes the worker may hold while the bus is full.
     request_stop : callable
         Asks whoever runs the worker to stop everything.
+    recording : Recording, optional
+        Sees every send before the bus does.
     """
 
-    def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop):
+    def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop, Recording recording=None):
         self.writer = writer
         self.outbox = Outbox(outbox_limit)
         self.request_stop = request_stop
+        self.recording = recording
         self.position = NO_CAUSE
 
     @property
@@ -62,9 +68,10 @@ cdef class Outlet:
         cdef BusStatus status
         cdef Slot slot
         if size > self.writer.bus.max_payload:
-            raise_too_large(self.writer.bus, size)
-        if self.outbox.count or self.claimed is not None:
-            return self.hold(source, message, payload, <uint32_t> size)
+            raise_too_large(self.writer.bus.max_payload, size)
+        if self.outbox.count or self.claimed is not None or self.recording is not None:
+            if self.diverts(source, message, payload, size):
+                return 0
         status = self.writer.claim(<uint32_t> size, &slot)
         if status == BUS_OK:
             slot.header.source = source
@@ -75,6 +82,21 @@ cdef class Outlet:
             return 0
         self.check_room(status, size)
         return self.hold(source, message, payload, <uint32_t> size)
+
+    cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1:
+        """Whether the send has found its place elsewhere than on the bus."""
+        if self.claimed is not None and self.claimed.staged != NULL:
+            self.claimed.behind.append((source, message, PyBytes_FromStringAndSize(<const char *> payload, size)))
+            return True
+        if self.recording is not None:
+            if self.recording.takes(source, message, self.position, payload, size):
+                return True
+            if self.recording.spent:
+                self.recording = None
+        if self.outbox.count or self.claimed is not None:
+            self.hold(source, message, payload, <uint32_t> size)
+            return True
+        return False
 
     cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1:
         """Raise unless the outbox is the answer to `status`."""
@@ -176,44 +198,65 @@ cdef class Service:
 
 @cython.final
 cdef class OutletClaim(InPlaceClaim):
-    """A claim in a slot, or in memory of its own where the bus is full or another claim is open."""
+    """A claim in a slot; in memory of its own where the bus is full, another claim is open, or there is a recording.
+
+    Wherever it is, what is sent while it is open goes behind it: the order must not depend on how full the bus was.
+    """
 
     def __dealloc__(self):
         free(self.staged)
 
     cdef uint8_t *begin(self, uint32_t size) except NULL:
+        cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
-        if size > self.outlet.writer.bus.max_payload:
-            raise_too_large(self.outlet.writer.bus, size)
-        if self.outlet.claimed is None and not self.outlet.outbox.count:
-            status = self.outlet.writer.claim(size, &self.slot)
+        if size > outlet.writer.bus.max_payload:
+            raise_too_large(outlet.writer.bus.max_payload, size)
+        if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:
+            status = outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
-                self.outlet.claimed = self
+                outlet.claimed = self
                 self.slot.header.source = self.source
                 self.slot.header.message = self.codec.message_id
-                self.slot.header.cause = relative_cause(self.slot.position, self.outlet.position)
+                self.slot.header.cause = relative_cause(self.slot.position, outlet.position)
                 return self.slot.payload
-            self.outlet.check_room(status, size)
+            outlet.check_room(status, size)
         self.staged = <uint8_t *> malloc(size)
         if self.staged == NULL:
             raise MemoryError(f"no memory for a record of {size} bytes")
+        self.behind = []
+        if outlet.claimed is None:
+            outlet.claimed = self
         return self.staged
 
     cdef int finish(self, bint commit) except -1:
+        cdef Outlet outlet = self.outlet
+        if outlet.claimed is self:
+            outlet.claimed = None
+        if self.staged != NULL:
+            return self.finish_staged(commit)
+        if commit:
+            outlet.writer.commit(&self.slot)
+        else:
+            outlet.writer.abort(&self.slot)
+        if outlet.outbox.count:                         # what was sent meanwhile, before the cursor passes its cause
+            outlet.outbox.flush(outlet.writer)
+        if outlet.writer.ensures:
+            outlet.writer.ensure(outlet.writer.bus.load_head())
+        return 0
+
+    cdef int finish_staged(self, bint commit) except -1:
         cdef uint8_t *staged = self.staged
-        if staged == NULL:
-            self.outlet.claimed = None
-            if commit:
-                self.outlet.writer.commit_and_ensure(&self.slot)
-            else:
-                self.outlet.writer.abort(&self.slot)
-            return 0
+        cdef bytes payload
         self.staged = NULL
         try:
             if commit:
-                self.outlet.hold(self.source, self.codec.message_id, staged, self.codec.fixed_size)
+                self.outlet.put(self.source, self.codec.message_id, staged, self.codec.fixed_size)
         finally:
             free(staged)
+            for source, message, payload in self.behind:
+                self.outlet.put(
+                    source, message, <const uint8_t *> PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)
+                )
         return 0
 
 

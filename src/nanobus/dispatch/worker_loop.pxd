@@ -35,10 +35,12 @@ cdef class WorkerLoop:
     cdef readonly uint64_t failures     # calls that raised
 
     cdef BusStatus deliver(self) except? BUS_OK
+    cdef void pass_on(self) noexcept
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
-    cdef BusStatus fail_to_decode(self, error) except? BUS_OK
+    cdef int fail_to_decode(self, error) except -1
+    cdef int hand(self, Slot *slot) except -1
     cdef int tick(self, Slot *slot) except -1
     cdef int write_due_timers(self) except -1
     cdef int run_turn_hooks(self) except -1

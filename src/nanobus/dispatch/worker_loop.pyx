@@ -15,10 +15,12 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot, interrupt_reader
+    BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
+    interrupt
 )
 from nanobus.bus.codec cimport Codec
 from nanobus.bus.envelope cimport Gap
+from nanobus.bus.refusals cimport checksum_error
 from nanobus.core.atomics cimport load_acquire, store_release
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
@@ -26,7 +28,7 @@ from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
 from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 
-from nanobus.errors import BusClosedError, CorruptMessageError
+from nanobus.errors import BusClosedError
 
 
 cdef enum:
@@ -108,7 +110,9 @@ cdef class WorkerLoop:
                 except BaseException as error:
                     if not self.decoding:
                         raise
-                    status = self.fail_to_decode(error)
+                    self.fail_to_decode(error)
+                    self.pass_on()
+                    status = BUS_OK
                 if self.outlet.outbox.count:
                     self.outlet.outbox.flush(self.outlet.writer)
                     if self.outlet.writer.ensures:
@@ -135,7 +139,7 @@ cdef class WorkerLoop:
     def stop(self, uint64_t position):
         """Let `run` end once every slot before `position` is handled; 0: after the message at hand."""
         store_release(&self.stop_at, position)
-        interrupt_reader(self.reader)
+        interrupt(self.reader)
 
     def flush(self, double timeout):
         """Send what the outbox holds, for at most `timeout` seconds; return how many messages are left in it."""
@@ -170,10 +174,8 @@ cdef class WorkerLoop:
                 if status == BUS_LAPPED:
                     self.on_gap(Gap(self.reader.lost_from, self.reader.cursor))
                 elif status == BUS_CORRUPT:
-                    self.fail(None, None, slot.position, CorruptMessageError(
-                        f"the checksum of the message at {slot.position} does not fit its bytes"
-                    ))
-                    self.reader.advance()
+                    self.fail(None, None, slot.position, checksum_error(slot.position))
+                    self.pass_on()
                 elif status == BUS_FAILED:
                     self.reader.raise_failure()
                 return status
@@ -189,10 +191,15 @@ cdef class WorkerLoop:
                 if skips > SKIPS_WITH_GIL:
                     self.reader.advance()
                     return BUS_EMPTY
-            self.reader.advance()
             if self.failed:
                 return BUS_OK
+            self.reader.advance()
         return BUS_OK
+
+    cdef void pass_on(self) noexcept:
+        """Leave the message at hand, unless it ended the worker: one that resumes at its cursor begins with it."""
+        if not self.failed:
+            self.reader.advance()
 
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
         cdef Entry *entry = &self.router.entries[row.first]
@@ -252,13 +259,27 @@ cdef class WorkerLoop:
         for timer in self.timers:
             timer.under_way = False
 
-    cdef BusStatus fail_to_decode(self, error) except? BUS_OK:
+    cdef int fail_to_decode(self, error) except -1:
         self.decoding = False
         self.fail(None, None, self.outlet.position, error)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
-        self.reader.advance()
-        return BUS_OK
+        return 0
+
+    cdef int hand(self, Slot *slot) except -1:
+        """Deliver a slot that somebody else has read, if it is for anybody here."""
+        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
+        if row == NULL:
+            if slot.header.message == TIMER_ID:
+                self.tick(slot)
+            return 0
+        try:
+            self.dispatch(row, slot)
+        except BaseException as error:
+            if not self.decoding:
+                raise
+            self.fail_to_decode(error)
+        return 0
 
     cdef int tick(self, Slot *slot) except -1:
         """Call the timer that the slot is a tick of, if it is one of ours."""

@@ -16,6 +16,7 @@ from nanobus.bus.claims cimport Claims, bind, gate, reap, release_reader_line, t
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
+from nanobus.bus.refusals cimport check_plain_start
 from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
@@ -312,7 +313,7 @@ cdef class JournalBus(Bus):
             return 0
         if isinstance(start, str) and start not in ("oldest", "newest"):
             return check_cursor_name(start)
-        return Bus.check_start(self, start)
+        return check_plain_start(start)
 
     cdef BusReader open_reader(self, object start, bint gating, object lag_limit):
         cdef JournalReader reader = new_reader(self, self.memory, self.store, &self.claims)

@@ -1,0 +1,14 @@
+from collections.abc import Iterable, Sequence
+from typing import Self, final
+
+from nanobus.bus.base import Bus
+from nanobus.dispatch.recording import Recording
+
+@final
+class Effect: ...
+
+@final
+class Comparison(Recording):
+    def __new__(
+        cls, bus: Bus, start: int, end: int, workers: Sequence[Iterable[int]], replayed: Iterable[int]
+    ) -> Self: ...
