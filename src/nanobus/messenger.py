@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
-from nanobus.replaying import Replay, ReplayResult
 from nanobus.journaling import describe
+from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import RunningWorker
 

@@ -1,6 +1,6 @@
 """The writing end of a ring: the claim protocol of claims.pxd, line by line."""
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
     BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot

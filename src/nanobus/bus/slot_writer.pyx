@@ -1,6 +1,4 @@
 """Committing and aborting claims, on any bus whose writers have lines in a control block."""
-from libc.stdint cimport uint64_t
-
 from nanobus.bus.base cimport Bus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims, release_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, WriterLine

@@ -1,7 +1,7 @@
 """The control file of a journal, `control`, and who may have it: one process alone, which recovers, or several.
 
-The lock is that of the file `lock` (flock), which the kernel drops with its last holder. Whoever gets it alone knows that
-every line in the control file is of the dead.
+The lock is that of the file `lock` (flock), which the kernel drops with its last holder. Whoever gets it alone knows
+that every line in the control file is of the dead.
 """
 import fcntl
 import os

@@ -4,7 +4,7 @@ A name is written before its first eight bytes, which make the entry visible; a 
 entry. One reader moves a cursor at a time: its owner word names the process, as in bus/control.pxd.
 """
 from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset, strlen
+from libc.string cimport memcpy, memset, strlen
 
 from nanobus.bus.claims cimport Claims
 from nanobus.core.atomics cimport load_acquire, store_release, swap_if_equal
@@ -18,7 +18,9 @@ from nanobus.errors import CorruptJournalError, CursorInUseError, TooManyHandles
 cdef int check_cursor_name(str name) except -1:
     size = len(name.encode())
     if not 1 <= size < CURSOR_NAME_SIZE or "\0" in name:
-        raise ValueError(f"a cursor's name must have 1 to {CURSOR_NAME_SIZE - 1} bytes of UTF-8, none zero, got {name!r}")
+        raise ValueError(
+            f"a cursor's name must have 1 to {CURSOR_NAME_SIZE - 1} bytes of UTF-8, none of them zero, got {name!r}"
+        )
     if name in ("oldest", "newest"):
         raise ValueError(f'a cursor cannot be called "oldest" or "newest", got {name!r}')
     return 0

@@ -6,10 +6,8 @@ opening puts right in recovery.pxd, and how old segments go in trimming.pxd.
 import datetime
 import logging
 import os
-import time
 
-cimport cython
-from libc.stdint cimport UINT32_MAX, UINT64_MAX, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
 from nanobus.bus.claims cimport Claims, bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
@@ -26,14 +24,14 @@ from nanobus.journal.cursors cimport add_cursor, check_cursor_name, cursors_of, 
 from nanobus.journal.durability cimport ensure_durable, sync_once
 from nanobus.journal.journal_reader cimport JournalReader, new_reader
 from nanobus.journal.journal_writer cimport JournalWriter, new_writer
-from nanobus.journal.layout cimport JournalCursor, journal_block
+from nanobus.journal.layout cimport journal_block
 from nanobus.journal.recovery cimport recover
 from nanobus.journal.seeking cimport Seeker, begin_seeking, end_seeking
 from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, leave_segment
 from nanobus.journal.store cimport SegmentStore
 from nanobus.journal.trimming cimport trim
 
-from nanobus.errors import CorruptJournalError, MappingError, TooManyHandlesError
+from nanobus.errors import MappingError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, lock_file
 from nanobus.journal.keeper import Keeper
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
@@ -91,8 +89,8 @@ cdef class JournalBus(Bus):
     write waits for nobody; it fails with MappingError where the disk is full, and nothing is half written.
 
     Every method may be called from any thread and any number of processes; readers, writers and senders serve one
-    thread each. Files must not be shortened while the journal is open. `segment_size`, `wait`, `timestamps`, `checksum`,
-    `writers` and `readers` describe a new journal; an existing one keeps its own.
+    thread each. Files must not be shortened while the journal is open. `segment_size`, `wait`, `timestamps`,
+    `checksum`, `writers` and `readers` describe a new journal; an existing one keeps its own.
     """
 
     def __init__(self, path=None, *, segment_size=None, sync="none", sync_interval=0.1, retention=None, wait="block",

@@ -5,7 +5,7 @@ no stamp fits. A claim in flight is not: its writer still shows the intent (bus/
 """
 cimport cython
 from libc.errno cimport ENOENT
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot

@@ -111,7 +111,7 @@ cdef class JournalWriter(SlotWriter):
 
     cdef int ensure(self, uint64_t end) except -1:
         if self.bus.claiming and get_ident() in self.bus.claiming.values():
-            return 0                                        # nothing behind an open claim is durable: its end ensures it
+            return 0                                        # behind an open claim nothing is durable: its end ensures
         self.busy = True
         try:
             ensure_durable(&self.claims, self.store, end, &self.line.sealing)

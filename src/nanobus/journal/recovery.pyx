@@ -1,5 +1,5 @@
 """Putting a journal right; the rules are told in recovery.pxd."""
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memset
 
 from nanobus.bus.claims cimport Claims, release_reader_line, release_writer_line, settle

@@ -1,6 +1,6 @@
 """Where segments are kept: files of a folder that nobody else may write to, or memory that has no name."""
 from libc.errno cimport EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
 from posix.unistd cimport getpid

@@ -1,8 +1,8 @@
-"""Files that are mapped and grow: their blocks are allocated before a byte of them is touched, so that a full disk is an
-error and never a signal.
+"""Files that are mapped and grow: their blocks are allocated before a byte of them is touched, so that a full disk is
+an error and never a signal.
 """
 from libc.errno cimport EBADF, EBUSY, EEXIST, ENODATA, ENOENT, EPERM
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t
 
 from nanobus.memory.mapping cimport Mapping, checked_size, mapping_error
 from nanobus.memory.platform cimport (
