@@ -60,9 +60,11 @@ cdef int claim_segment(Segment *segment, SegmentStore store, const ControlBlock 
         error = enter_segment(segment, store, control, position)
     if error or end <= segment.mapped_end:
         return error
-    wanted = end - segment.base
-    wanted = min((wanted + CHUNK_SIZE - 1) & ~<size_t> (CHUNK_SIZE - 1), <size_t> segment.size)
-    error = widen_window(&segment.window, SEGMENT_HEADER_SIZE + wanted, True)
+    wanted = (end - segment.base + CHUNK_SIZE - 1) & ~<size_t> (CHUNK_SIZE - 1)
+    wanted = min(wanted, <size_t> segment.size)
+    error = widen_window(
+        &segment.window, SEGMENT_HEADER_SIZE + wanted, SEGMENT_HEADER_SIZE + segment.size, True
+    )
     note_window(segment)
     return error
 
@@ -77,7 +79,7 @@ cdef int reach(Segment *segment, uint64_t end) noexcept nogil:
     length = min(file_size(segment.window.descriptor), <int64_t> (SEGMENT_HEADER_SIZE + segment.size))
     if length < <int64_t> (SEGMENT_HEADER_SIZE + end - segment.base):
         return SEGMENT_SHORT
-    error = widen_window(&segment.window, length, False)        # all there is, not a page at a time
+    error = widen_window(&segment.window, length, SEGMENT_HEADER_SIZE + segment.size, False)    # all there is
     note_window(segment)
     return error
 

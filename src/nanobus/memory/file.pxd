@@ -6,13 +6,15 @@ from nanobus.memory.mapping cimport Mapping
 cdef struct Window:
     int descriptor                      # owned
     uint8_t *address
-    size_t size                         # a multiple of the page size, never more than the file has
+    size_t size                         # may be touched: a multiple of the page size, never more than the file has
+    size_t room                         # mapped: what is past the file's end must not be touched
 
 # Map what the file has, at most `size` bytes; the window owns `descriptor` from then on, on failure too.
 cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
-# Map `size` bytes, extending the file first if it is shorter and `may_extend`. The address may change.
-# ENODATA: the file is shorter. On failure the window stays as it was.
-cdef int widen_window(Window *window, size_t size, bint may_extend) noexcept nogil
+# Have `size` bytes mapped, extending the file first if it is shorter and `may_extend`. The mapping itself grows in
+# larger steps, up to `most` bytes, for each step may move it. ENODATA: the file is shorter. On failure the window stays
+# as it was.
+cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend) noexcept nogil
 cdef void close_window(Window *window) noexcept nogil
 
 

@@ -21,7 +21,7 @@ cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
     cdef int error = 0
     window.descriptor = descriptor
     window.address = NULL
-    window.size = 0
+    window.size = window.room = 0
     if length < 0:
         error = <int> -length
     else:
@@ -33,13 +33,14 @@ cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
     if error:
         close_window(window)
     else:
-        window.size = size
+        window.size = window.room = size
     return error
 
 
-cdef int widen_window(Window *window, size_t size, bint may_extend) noexcept nogil:
+cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend) noexcept nogil:
     cdef size_t wanted = round_to_pages(size)
     cdef size_t before = window.size
+    cdef size_t room
     cdef int error
     if wanted <= before:
         return 0
@@ -49,9 +50,12 @@ cdef int widen_window(Window *window, size_t size, bint may_extend) noexcept nog
         error = extend(window.descriptor, wanted)
         if error:
             return error
-    error = remap_shared(&window.address, before, wanted, window.descriptor)
-    if error:
-        return error
+    if wanted > window.room:
+        room = max(wanted, min(round_to_pages(most), 2 * window.room))
+        error = remap_shared(&window.address, window.room, room, window.descriptor)
+        if error:
+            return error
+        window.room = room
     window.size = wanted
     if may_extend:
         populate(window.address + before, wanted - before)
@@ -60,9 +64,9 @@ cdef int widen_window(Window *window, size_t size, bint may_extend) noexcept nog
 
 cdef void close_window(Window *window) noexcept nogil:
     if window.address != NULL:
-        unmap(window.address, window.size)
+        unmap(window.address, window.room)
         window.address = NULL
-        window.size = 0
+        window.size = window.room = 0
     if window.descriptor > 0:
         close_file(window.descriptor)
         window.descriptor = 0
@@ -199,8 +203,8 @@ cdef class FileMapping(Mapping):
                 return EBUSY
             window.descriptor = self.descriptor
             window.address = self.address
-            window.size = self.size
-            error = widen_window(&window, size, True)
+            window.size = window.room = self.size
+            error = widen_window(&window, size, size, True)
             self.address = window.address
             self.size = self.mapped = window.size
         return error
