@@ -222,31 +222,29 @@ cdef extern from *:
     }
     /* Own every block up to `size` of a file that others may be writing to, and growing too. It never gets shorter.
        Zeros are appended rather than holes filled: a page that write() made costs a quarter of one that a fault made,
-       as the kernel takes many at a time. Appending is atomic, so that nobody's bytes are ever written over. */
+       as the kernel takes many at a time; more than 64 KiB at a time would be synced as a whole, for one byte in it.
+       Appending is atomic, so that nobody's bytes are ever written over. */
     static inline int nb_extend(int file, size_t size) {
-        static const char zeros[1 << 14];
-        int error = 0;
+        static const char zeros[1 << 16];
     #ifdef NB_LINUX
-        struct iovec pieces[64];
         struct statfs system;
-        int in_memory = fstatfs(file, &system) == 0 && system.f_type == TMPFS_MAGIC;   /* a page is its own block */
+        int has_blocks = fstatfs(file, &system) == 0 && system.f_type == TMPFS_MAGIC;  /* a page is its own block */
         int64_t end;
         while ((end = nb_file_size(file)) >= 0 && end < (int64_t) size) {
             size_t left = size - (size_t) end;
-            int count = 0;
-            for (; left && count < 64; count++) {
-                pieces[count].iov_base = (void *) zeros;
-                pieces[count].iov_len = left < sizeof zeros ? left : sizeof zeros;
-                left -= pieces[count].iov_len;
+            struct iovec piece = {(void *) zeros, left < sizeof zeros ? left : sizeof zeros};
+            while (!has_blocks) {
+                has_blocks = fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t) end, (off_t) left) == 0
+                             || errno == EOPNOTSUPP;
+                if (!has_blocks && errno != EINTR)
+                    return errno;
             }
-            if (!in_memory && fallocate(file, FALLOC_FL_KEEP_SIZE, (off_t) end, (off_t) (size - (size_t) end)) != 0
-                && errno != EOPNOTSUPP && errno != EINTR)
-                return errno;
-            if (pwritev2(file, pieces, count, 0, RWF_APPEND) < 0 && errno != EINTR)
+            if (pwritev2(file, &piece, 1, 0, RWF_APPEND) < 0 && errno != EINTR)
                 return errno;
         }
-        return end < 0 ? (int) -end : error;
+        return end < 0 ? (int) -end : 0;
     #else
+        int error = 0;
         while (flock(file, LOCK_EX) != 0)                  /* the kernel drops it with its holder */
             if (errno != EINTR)
                 return errno;
