@@ -37,11 +37,10 @@ def messenger_on(bus: JournalBus) -> Messenger:
 
 
 def record(folder: Path) -> None:
-    with JournalBus(folder) as bus:
-        with messenger_on(bus).run():
-            sender = bus.sender(SOURCE)
-            for number in range(MESSAGES):
-                sender.send(Question(number))
+    with JournalBus(folder) as bus, messenger_on(bus).run():
+        sender = bus.sender(SOURCE)
+        for number in range(MESSAGES):
+            sender.send(Question(number))
 
 
 def scan(bus: JournalBus) -> float:
