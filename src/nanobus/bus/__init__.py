@@ -4,6 +4,7 @@ base             the contract: BusWriter, BusReader, Bus; what every bus shows t
 envelope         Envelope and Gap: what a reader hands out
 codec            Codec: how an object becomes a payload and back; which class has which
 forking          what a forked child does with the buses it inherits
+queueing         bus.write while another thread's waits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns
 counters         reading them out of a control block

@@ -342,16 +342,15 @@ cdef class Bus:
     def write(self, source, message_id, payload, *, cause=None, timeout=None):
         """Append one message; see `BusWriter.write`. Safe from any thread.
 
-        All threads share one writer. While that one waits for room in another thread, a temporary writer is used.
+        All threads share one writer. While that one waits for room in another thread, whichever line is free is used.
         """
-        cdef BusWriter shared
         self.check_open()
-        shared = self.shared_writer
+        cdef BusWriter shared = self.shared_writer
         with cython.critical_section(shared):
             if not shared.busy:
                 return shared.put(source, message_id, payload, cause, timeout)
-        with self.writer() as writer:
-            return writer.write(source, message_id, payload, cause=cause, timeout=timeout)
+        from nanobus.bus.queueing import write_in_turn
+        return write_in_turn(self, source, message_id, payload, cause, timeout)
 
     @cython.critical_section
     def read(self, position):
@@ -445,11 +444,13 @@ cdef class Bus:
         self.close()
 
     cdef object keep(self, handle):
-        with self.lock:
-            self.handles.add(handle)
-        if self.closed:                         # by another thread, meanwhile
+        try:
+            with self.lock:
+                self.handles.add(handle)
+            self.check_open()                   # again: another thread may have closed it meanwhile
+        except BaseException:                   # the traceback may keep the handle for a while
             handle.close()
-            self.check_open()
+            raise
         return handle
 
     cdef int check_open(self) except -1:
