@@ -3,7 +3,7 @@
 base             the contract: BusWriter, BusReader, Bus; what every bus shows to Python
 envelope         Envelope and Gap: what a reader hands out
 codec            Codec: how an object becomes a payload and back; which class has which
-forking          what a forked child does with the buses it inherits
+forking          what becomes of lines when a process forks, or becomes another program
 queueing         bus.write while another thread's waits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns

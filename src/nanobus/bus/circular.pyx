@@ -9,11 +9,14 @@ from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
 from nanobus.bus.base cimport Bus, BusReader, BusWriter
 from nanobus.bus.circular_reader cimport new_probe, new_registered_reader
 from nanobus.bus.circular_writer cimport new_writer
-from nanobus.bus.claims cimport bind_ring, gate, reap, release_reader_line, take_reader_line, take_writer_line
+from nanobus.bus.claims cimport (
+    bind_ring, disown, gate, reap, release_reader_line, take_reader_line, take_writer_line
+)
 from nanobus.bus.control cimport (
     CHECKSUM, OVERFLOW_ERROR, OVERFLOW_OVERWRITE, TIMESTAMPS, ControlBlock, ReaderLine, WriterLine
 )
 from nanobus.bus.counters cimport count
+from nanobus.bus.forking cimport disown_former_lines
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
 from nanobus.bus.ring_file cimport attach, control_size_for, write_control
 from nanobus.bus.waiting cimport wake
@@ -93,6 +96,8 @@ cdef class CircularBus(Bus):
         self.capacity = mapping.capacity
         self.path = mapping.path
         bind_ring(&self.claims, <ControlBlock *> mapping.address, mapping.ring)
+        if mapping.path is not None:
+            disown_former_lines(&self.claims, mapping.descriptor, disown)
         self.max_payload = <uint32_t> min(mapping.capacity // 2 - SLOT_HEADER_SIZE, UINT32_MAX)
         self.fence_after_commit = not fence_heavy_side_works()
         cdef BusWriter shared = self.open_writer()

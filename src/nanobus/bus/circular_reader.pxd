@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from nanobus.bus.base cimport Bus, BusReader, BusStatus, Slot
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock, ReaderLine
+from nanobus.bus.forking cimport Tie
 from nanobus.memory.ring cimport RingMapping
 
 
@@ -12,6 +13,7 @@ cdef class CircularReader(BusReader):
     cdef ControlBlock *control
     cdef ReaderLine *line               # &own_line for a probe
     cdef ReaderLine own_line
+    cdef Tie tie
     cdef uint8_t *ring
     cdef uint64_t mask
     cdef uint64_t key

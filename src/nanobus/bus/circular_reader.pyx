@@ -13,6 +13,7 @@ from nanobus.bus.claims cimport (
 from nanobus.bus.control cimport (
     CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ReaderLine
 )
+from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport (
     fence_acquire, fence_full, fence_light_side, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
@@ -36,6 +37,7 @@ cdef class CircularReader(BusReader):
     """A reader of a CircularBus."""
 
     def __dealloc__(self):
+        untie(&self.tie)
         free(self.copy)
         if self.line != NULL and self.line != &self.own_line:
             release_reader_line(self.line)
@@ -80,7 +82,7 @@ cdef class CircularReader(BusReader):
         store_release(&self.line.position, wanted)
         if gate and not self.control.flags & OVERFLOW_OVERWRITE:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
-            store_release_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
+            store_release_32(&self.line.gating, self.line.gating | (GATING if lag_limit is None else REVOCABLE))
             fence_full()                                    # pairs with the fence in renew_limit
             limit = highest_limit(&self.claims)
             if limit > wanted + self.mask + 1 and not self.copies:
@@ -165,7 +167,7 @@ cdef class CircularReader(BusReader):
         """Why no stamp fits at the cursor: nothing there yet, a claim in flight or of the dead, or a lap behind."""
         cdef uint64_t head
         cdef int64_t now
-        if self.closed:
+        if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
             return BUS_STOPPED
         head = load_acquire(&self.control.head)
         if head == self.cursor:
@@ -271,6 +273,7 @@ cdef CircularReader new_registered_reader(
 ):
     cdef CircularReader reader = new_reader(bus, mapping, claims)
     reader.line = line
+    tie(&reader.tie, <void **> &reader.line, &reader.own_line, &reader.key)
     reader.copies = not gate or lag_limit is not None or (claims.control.flags & OVERFLOW_OVERWRITE) != 0
     reader.careful = reader.copies or (claims.control.flags & CHECKSUM) != 0
     if reader.copies:

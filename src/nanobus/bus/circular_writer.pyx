@@ -7,6 +7,7 @@ from nanobus.bus.base cimport (
 )
 from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, renew_limit
 from nanobus.bus.control cimport BOUNDARY_COUNT, WRITERS_PARKED, WriterLine
+from nanobus.bus.forking cimport untie
 from nanobus.bus.slot_writer cimport SlotWriter, open_slot
 from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause
 from nanobus.core.atomics cimport (
@@ -25,6 +26,7 @@ cdef class CircularWriter(SlotWriter):
     """A writer of a CircularBus."""
 
     def __dealloc__(self):
+        untie(&self.tie)
         if self.line != NULL:               # else it may be half made, and its vtable that of a base
             self.leave()
 

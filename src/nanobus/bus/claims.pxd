@@ -56,6 +56,9 @@ Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one 
 the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position) or
 committed by somebody (stamp). Until then it is given to nobody, so intents never change under a sealer's eyes. A sealer
 or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
+
+Revoking a reader. `gating` is swapped from REVOCABLE to DETACHED, with the turn it was read with: whoever was slow to
+decide meets another turn once the line has a new owner, and revokes nobody.
 """
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -98,5 +101,7 @@ cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
 
 # Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil
+# Give the lines that bear this process's name to the dead: it has taken none yet. See forking.pxd.
+cdef void disown(Claims *claims) noexcept nogil
 # Free every line of the dead, settling their claims first; with NULL, of those with nothing to settle.
 cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil

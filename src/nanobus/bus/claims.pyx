@@ -2,14 +2,15 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.control cimport (
-    BOUNDARY_COUNT, DETACHED, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
+    BOUNDARY_COUNT, DETACHED, GATING_STATE, GATING_TURN, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock,
+    ReaderLine, WriterLine
 )
 from nanobus.core.atomics cimport (
     atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,
     store_release_32, swap_if_equal, swap_if_equal_32
 )
 from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
-from nanobus.core.owner cimport owner_alive, owner_self
+from nanobus.core.owner cimport owner_alive, owner_before_exec, owner_self
 
 
 cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil:
@@ -72,7 +73,8 @@ cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil:
 
 
 cdef void release_reader_line(ReaderLine *line) noexcept nogil:
-    store_release_32(&line.gating, NOT_GATING)      # after the last read of a slot: gate() acquires it
+    # After the last read of a slot: gate() acquires it.
+    store_release_32(&line.gating, (line.gating & ~<uint32_t> GATING_STATE) + GATING_TURN + NOT_GATING)
     store_release(&line.sealing, 0)
     line.gaps = 0
     store_relaxed(&line.lost_bytes, 0)
@@ -112,11 +114,12 @@ cdef inline uint64_t needed_by_reader(Claims *claims, ReaderLine *line, uint64_t
     cdef uint64_t needed = load_acquire(&line.sealing) - 1
     cdef uint64_t position
     cdef uint32_t gating = load_acquire_32(&line.gating)                # pairs with the registering store
-    if gating == NOT_GATING or gating == DETACHED or claims.control.flags & OVERFLOW_OVERWRITE:
+    cdef uint32_t state = gating & GATING_STATE
+    if state == NOT_GATING or state == DETACHED or claims.control.flags & OVERFLOW_OVERWRITE:
         return needed
     position = load_acquire(&line.position)                             # pairs with advance(): its reads are done
-    if gating == REVOCABLE and head > position and head - position > load_relaxed(&line.lag_limit):
-        if swap_if_equal_32(&line.gating, &gating, DETACHED):
+    if state == REVOCABLE and head > position and head - position > load_relaxed(&line.lag_limit):
+        if swap_if_equal_32(&line.gating, &gating, gating | DETACHED):
             atomic_add(&claims.control.revoked_readers, 1)
         return needed
     return min(needed, position)
@@ -273,6 +276,18 @@ cdef void retire_writer(Claims *claims, WriterLine *line) noexcept nogil:
     if swap_if_equal(&line.owner, &owner, claims.owner):
         atomic_add(&claims.control.dead_writers, 1)
         release_writer_line(claims, line)
+
+
+cdef void disown(Claims *claims) noexcept nogil:
+    cdef uint64_t nobody_alive = owner_before_exec(claims.owner)
+    cdef uint64_t owner
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        owner = claims.owner
+        swap_if_equal(&claims.writers[index].owner, &owner, nobody_alive)
+    for index in range(load_acquire_32(&claims.control.readers_used)):
+        owner = claims.owner
+        swap_if_equal(&claims.readers[index].owner, &owner, nobody_alive)
 
 
 cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:

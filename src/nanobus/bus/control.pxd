@@ -37,6 +37,8 @@ cdef enum Gating:
     GATING = 1
     REVOCABLE = 2                       # gating until it lags more than `lag_limit`
     DETACHED = 3                        # was revocable, was revoked
+    GATING_STATE = 3                    # the bits for one of these
+    GATING_TURN = 4                     # the bits above count the owners: revoking one never meets the next
 
 cdef struct WriterLine:
     uint64_t owner                      # owner.pxd; 0: free
@@ -54,7 +56,7 @@ cdef struct ReaderLine:
     uint64_t owner
     uint64_t position                   # every slot before it may be overwritten as far as this reader is concerned
     uint64_t lag_limit
-    uint32_t gating
+    uint32_t gating                     # Gating state | turn
     uint32_t gaps
     uint64_t lost_bytes                 # of the log, between where gaps began and where they resumed
     uint64_t sealing                    # as in WriterLine

@@ -2,7 +2,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from nanobus.bus.claims cimport Claims, gate
-from nanobus.bus.control cimport GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
+from nanobus.bus.control cimport (
+    GATING, GATING_STATE, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock, ReaderLine, WriterLine
+)
 from nanobus.core.atomics cimport load_acquire, load_acquire_32, load_relaxed, load_relaxed_32
 from nanobus.core.owner cimport process_of
 
@@ -32,7 +34,7 @@ cdef dict count(Claims *claims):
             readers.append(ReaderStatistics(
                 process=process_of(load_acquire(&reader.owner)),
                 position=position, lag=max(0, head - position),
-                gating=load_acquire_32(&reader.gating) in (GATING, REVOCABLE)
+                gating=load_acquire_32(&reader.gating) & GATING_STATE in (GATING, REVOCABLE)
                 and not control.flags & OVERFLOW_OVERWRITE,
                 gaps=load_relaxed_32(&reader.gaps), lost_bytes=load_relaxed(&reader.lost_bytes),
             ))

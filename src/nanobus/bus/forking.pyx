@@ -1,10 +1,82 @@
-"""What a forked child does with the buses it inherits: it lets go of them. The lines in their control blocks carry the
-parent's name and are the parent's; a child opens the bus anew.
-"""
+"""What a forked child does with the buses it inherits: it lets go of them, and opens its own. See forking.pxd."""
 import os
 import threading
 
+cimport cython
+from libc.stdint cimport uint64_t
+
 from nanobus.bus.base cimport Bus, BusHandle, open_buses
+from nanobus.bus.claims cimport Claims
+
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef struct pthread_mutex_t:
+        pass
+    int pthread_mutex_init(pthread_mutex_t *mutex, const void *attributes)
+    int pthread_mutex_lock(pthread_mutex_t *mutex)
+    int pthread_mutex_unlock(pthread_mutex_t *mutex)
+    int pthread_atfork(void (*prepare)() noexcept, void (*parent)() noexcept, void (*child)() noexcept)
+
+
+cdef Tie *first_tie = NULL
+cdef pthread_mutex_t ties_lock          # held across a fork, so that the child finds the list in order
+cdef set opened_files = set()           # (device, inode) of every file this program has opened
+cdef object opening = object()          # its critical section: one thread at a time looks, disowns and remembers
+
+
+cdef void tie(Tie *self, void **line, void *instead, uint64_t *key) noexcept nogil:
+    global first_tie
+    self.line = line
+    self.instead = instead
+    self.key = key
+    pthread_mutex_lock(&ties_lock)
+    self.next = first_tie
+    self.place = &first_tie
+    if first_tie != NULL:
+        first_tie.place = &self.next
+    first_tie = self
+    pthread_mutex_unlock(&ties_lock)
+
+
+cdef void untie(Tie *self) noexcept nogil:
+    if self.place == NULL:
+        return
+    pthread_mutex_lock(&ties_lock)
+    self.place[0] = self.next
+    if self.next != NULL:
+        self.next.place = self.place
+    self.place = NULL
+    pthread_mutex_unlock(&ties_lock)
+
+
+cdef void hold_ties() noexcept nogil:
+    pthread_mutex_lock(&ties_lock)
+
+
+cdef void resume_ties() noexcept nogil:
+    pthread_mutex_unlock(&ties_lock)
+
+
+cdef void let_go() noexcept nogil:
+    """In the child, inside fork(): stores only, for nothing else is safe here."""
+    cdef Tie *one = first_tie
+    while one != NULL:
+        if one.line[0] != one.instead:
+            one.line[0] = one.instead
+            if one.key != NULL:
+                one.key[0] = ~one.key[0]
+        one = one.next
+    pthread_mutex_unlock(&ties_lock)
+
+
+cdef int disown_former_lines(Claims *claims, int descriptor, void (*disown)(Claims *) noexcept nogil) except -1:
+    status = os.fstat(descriptor)
+    identity = (status.st_dev, status.st_ino)
+    with cython.critical_section(opening):
+        if identity not in opened_files:
+            disown(claims)
+            opened_files.add(identity)
+    return 0
 
 
 def forget_buses():
@@ -20,4 +92,7 @@ def forget_buses():
         bus.forget()
 
 
+pthread_mutex_init(&ties_lock, NULL)
+if pthread_atfork(hold_ties, resume_ties, let_go):
+    raise MemoryError("no memory to register what a forked child has to do")
 os.register_at_fork(after_in_child=forget_buses)

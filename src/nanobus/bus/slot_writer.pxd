@@ -3,6 +3,7 @@ from libc.stdint cimport uint64_t
 from nanobus.bus.base cimport Bus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock, WriterLine
+from nanobus.bus.forking cimport Tie
 from nanobus.core.layout cimport SlotHeader
 
 
@@ -13,12 +14,13 @@ cdef class SlotWriter(BusWriter):
     cdef Claims claims
     cdef ControlBlock *control
     cdef WriterLine *line
+    cdef Tie tie
     cdef uint64_t key
     cdef bint commits_slowly            # timestamps or checksums are written at commit, or a full fence follows it
     cdef bint fence_after_commit        # this process cannot be reached by the heavy fence of a parker
 
     cdef void join(self, Bus bus, const Claims *claims, WriterLine *line, bint fence_after_commit)
-    # What a subclass's `__dealloc__` does first, while its pointers are good, if it has a line.
+    # What a subclass's `__dealloc__` does once it has untied itself, while its pointers are good, if it has a line.
     cdef void leave(self) noexcept
     cdef void commit_slowly(self, Slot *slot) noexcept nogil
     cdef void publish(self, Slot *slot) noexcept nogil

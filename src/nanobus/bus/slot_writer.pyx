@@ -2,6 +2,7 @@
 from nanobus.bus.base cimport Bus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims, release_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, WriterLine
+from nanobus.bus.forking cimport tie
 from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport (
     fence_full, fence_light_side, load_relaxed, load_relaxed_32, store_relaxed, store_release
@@ -28,6 +29,7 @@ cdef class SlotWriter(BusWriter):
         self.claims = claims[0]
         self.control = claims.control
         self.line = line
+        tie(&self.tie, <void **> &self.line, NULL, NULL)
         self.key = claims.control.key
         self.fence_after_commit = fence_after_commit
         self.commits_slowly = fence_after_commit or (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0

@@ -7,7 +7,9 @@
 
 A pid alone may be used again by a stranger; pid and start time together may not. 0 is "nobody". Where the start time
 cannot be read (another user's process under hidepid) a process counts as alive while its pid answers. Processes that
-share a bus must be in one pid namespace: in another one, a pid names somebody else or nobody.
+share a bus must be in one pid namespace, where a pid names the same process for all of them, and in one time namespace,
+as the start time counts from the boot that a namespace may shift. exec changes neither pid nor start time: what the old
+program left behind is disowned by the new one (bus/forking.pxd) under a name that nobody alive has.
 """
 from libc.stdint cimport uint64_t
 
@@ -70,6 +72,7 @@ cdef extern from *:
         pid_t pid = getpid();
         return (nb_process_start(pid) << NB_PID_BITS) | (uint64_t) pid;
     }
+    static inline uint64_t nb_owner_before_exec(uint64_t owner) { return owner | (UINT64_MAX << NB_PID_BITS); }
     static inline uint64_t nb_process_of(uint64_t owner) { return owner & ((1u << NB_PID_BITS) - 1); }
     static inline int nb_owner_alive(uint64_t owner) {
         pid_t pid = (pid_t) nb_process_of(owner);
@@ -80,4 +83,5 @@ cdef extern from *:
     """
     uint64_t owner_self "nb_owner_self"() noexcept nogil
     bint owner_alive "nb_owner_alive"(uint64_t owner) noexcept nogil
+    uint64_t owner_before_exec "nb_owner_before_exec"(uint64_t owner) noexcept nogil
     uint64_t process_of "nb_process_of"(uint64_t owner) noexcept nogil

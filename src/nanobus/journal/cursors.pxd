@@ -11,4 +11,6 @@ cdef dict cursors_of(const Claims *claims)
 cdef int drop_cursor(const Claims *claims, str name) except -1
 # The lowest position a named cursor stands at; the highest u64 where there is none.
 cdef uint64_t lowest_cursor(const Claims *claims) noexcept nogil
+# As `disown` in bus/claims.pxd, and of the cursors and the syncing, too.
+cdef void disown_all(Claims *claims) noexcept nogil
 cdef int check_cursor_name(str name) except -1

@@ -6,11 +6,11 @@ entry. One reader moves a cursor at a time: its owner word names the process, as
 from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strlen
 
-from nanobus.bus.claims cimport Claims
+from nanobus.bus.claims cimport Claims, disown
 from nanobus.core.atomics cimport load_acquire, store_release, swap_if_equal
 from nanobus.core.crc32c cimport crc32c
-from nanobus.core.owner cimport owner_alive
-from nanobus.journal.layout cimport CURSOR_COUNT, CURSOR_NAME_SIZE, JournalCursor, journal_cursors
+from nanobus.core.owner cimport owner_alive, owner_before_exec
+from nanobus.journal.layout cimport CURSOR_COUNT, CURSOR_NAME_SIZE, JournalCursor, journal_block, journal_cursors
 
 from nanobus.errors import CorruptJournalError, CursorInUseError, TooManyHandlesError
 
@@ -76,6 +76,18 @@ cdef JournalCursor *add_cursor(const Claims *claims, str name, uint64_t position
             store_release(<uint64_t *> cursors[index].name, first)
             return &cursors[index]
     raise TooManyHandlesError(f"all {CURSOR_COUNT} named cursors are taken: drop one to make room for {name!r}")
+
+
+cdef void disown_all(Claims *claims) noexcept nogil:
+    cdef uint64_t nobody_alive = owner_before_exec(claims.owner)
+    cdef uint64_t owner = claims.owner
+    cdef JournalCursor *cursors = journal_cursors(claims.control)
+    cdef uint32_t index
+    disown(claims)
+    swap_if_equal(&journal_block(claims.control).syncing, &owner, nobody_alive)
+    for index in range(<uint32_t> CURSOR_COUNT):
+        owner = claims.owner
+        swap_if_equal(&cursors[index].owner, &owner, nobody_alive)
 
 
 cdef dict cursors_of(const Claims *claims):

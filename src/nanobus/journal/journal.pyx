@@ -13,6 +13,7 @@ from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
 from nanobus.bus.claims cimport Claims, bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
+from nanobus.bus.forking cimport disown_former_lines
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
 from nanobus.bus.refusals cimport check_plain_start
 from nanobus.bus.waiting cimport wake
@@ -20,7 +21,9 @@ from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
 from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.journal.control_file cimport control_of, open_control, share
-from nanobus.journal.cursors cimport add_cursor, check_cursor_name, cursors_of, drop_cursor, lowest_cursor, take_cursor
+from nanobus.journal.cursors cimport (
+    add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
+)
 from nanobus.journal.durability cimport ensure_durable, sync_once
 from nanobus.journal.journal_reader cimport JournalReader, new_reader
 from nanobus.journal.journal_writer cimport JournalWriter, new_writer
@@ -114,6 +117,8 @@ cdef class JournalBus(Bus):
         cdef SegmentStore store = SegmentStore(path)
         self.memory = open_control(store, segment_size, flags, writers, readers, &alone)
         bind(&self.claims, control_of(self.memory))
+        if store.path is not None:
+            disown_former_lines(&self.claims, store.gatekeeper, disown_all)
         self.claims.section = self.claims.control.capacity
         self.claims.locate = NULL                           # every user of the claims has its own
         self.recovery = recover(&self.claims, store) if alone else Recovery(

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from nanobus.bus.base cimport Bus, BusReader, BusStatus, Slot
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock, ReaderLine
+from nanobus.bus.forking cimport Tie
 from nanobus.journal.layout cimport JournalCursor
 from nanobus.journal.segment cimport Segment
 from nanobus.journal.store cimport SegmentStore
@@ -15,6 +16,7 @@ cdef class JournalReader(BusReader):
     cdef ControlBlock *control
     cdef ReaderLine *line               # &own_line for a probe
     cdef ReaderLine own_line
+    cdef Tie tie
     cdef JournalCursor *named           # NULL: a reader without a name
     cdef Segment segment
     cdef uint64_t key

@@ -12,6 +12,7 @@ from nanobus.bus.base cimport (
 )
 from nanobus.bus.claims cimport SETTLE_AFTER_NS, Claims, is_intended, release_reader_line, settle
 from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE
+from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause
 from nanobus.core.atomics cimport (
     fence_full, load_acquire, load_acquire_32, store_relaxed, store_release, store_release_32
@@ -36,6 +37,7 @@ cdef class JournalReader(BusReader):
     """A reader of a JournalBus."""
 
     def __dealloc__(self):
+        untie(&self.tie)
         if self.line != NULL and self.line != &self.own_line:
             self.close_line()
         leave_segment(&self.segment)
@@ -126,7 +128,7 @@ cdef class JournalReader(BusReader):
         """Why no stamp fits at the cursor, which is mapped: nothing there yet, a claim in flight or of the dead, or
         damage; BUS_OK: one fits now."""
         cdef int64_t now
-        if self.closed:
+        if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
             return BUS_STOPPED
         if load_acquire(&self.control.head) <= self.cursor:
             return BUS_EMPTY
@@ -238,7 +240,7 @@ cdef class JournalReader(BusReader):
         cdef uint64_t wanted
         if gate:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
-            store_release_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
+            store_release_32(&self.line.gating, self.line.gating | (GATING if lag_limit is None else REVOCABLE))
         if start == "oldest":
             wanted = tail
             while True:
@@ -286,5 +288,6 @@ cdef JournalReader new_reader(Bus bus, object memory, SegmentStore store, const 
     reader.line = &reader.own_line
     reader.segment.size = claims.section
     reader.key = claims.control.key
+    tie(&reader.tie, <void **> &reader.line, &reader.own_line, &reader.key)
     reader.careful = (claims.control.flags & CHECKSUM) != 0
     return reader

@@ -12,6 +12,7 @@ from nanobus.bus.base cimport (
 )
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport WriterLine
+from nanobus.bus.forking cimport untie
 from nanobus.bus.slot_writer cimport SlotWriter, open_slot
 from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire, load_relaxed, load_relaxed_32, store_release, swap_if_equal
@@ -32,6 +33,7 @@ cdef class JournalWriter(SlotWriter):
     """A writer of a JournalBus."""
 
     def __dealloc__(self):
+        untie(&self.tie)
         if self.line != NULL:               # else it may be half made, and its vtable that of a base
             self.leave()
         leave_segment(&self.segment)
