@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from datetime import datetime
 from types import TracebackType
@@ -16,9 +18,11 @@ from nanobus.handlers import Handler
 from nanobus.journaling import describe
 from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
-from nanobus.running import RunningWorker
+from nanobus.running import Completion, RunningWorker
+from nanobus.schema import Schema
 
 logger = logging.getLogger("nanobus")
+messengers: weakref.WeakSet[Messenger] = weakref.WeakSet()
 
 
 class Messenger:
@@ -53,8 +57,9 @@ class Messenger:
         check_cursors(self.workers, bus)
         self.bus = bus
         self.config = config
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._running: JoinHandles | None = None
+        messengers.add(self)
 
     def run(self) -> JoinHandles:
         """Start every worker in a thread of its own, and return when all of them listen.
@@ -67,13 +72,19 @@ class Messenger:
         HandlerError
             A handler's `__init__` failed. Nothing goes on running.
         NanobusError
-            The messenger runs already.
+            The messenger runs already, or was stopped before every worker had been started.
         """
-        with self._lock:
-            if self._running is not None and not self._running.finished:
-                raise NanobusError("the messenger runs already")
-            handles = self._running = JoinHandles(self)
-        handles._begin()
+        handles = JoinHandles(self)
+        try:
+            with self._lock:
+                if self._running is not None and not self._running.finished:
+                    raise NanobusError("the messenger runs already")
+                self._running = handles
+                handles._start()
+            handles._wait_for_start()
+        except BaseException as error:              # an interrupt, no room for a reader, no more threads
+            handles._give_up(error)
+            raise
         return handles
 
     def stop(self, drain: bool = True, timeout: float | None = None) -> None:
@@ -159,24 +170,18 @@ class JoinHandles:
 
     def __init__(self, messenger: Messenger) -> None:
         self._messenger = messenger
-        self._lock = threading.Lock()
-        self.built = threading.Barrier(len(messenger.workers) + 1)
-        self.schema = describe(messenger.bus, messenger.workers)
+        self._lock = threading.RLock()              # a signal handler may ask for the stop while its thread holds it
+        self._go = Completion()                     # every worker is built, or none will start
+        self._called_off = False
+        self.schema: Schema | None = None           # of the journal they run on
         self._error: HandlerError | None = None
         self._raised = False
         self._workers: list[RunningWorker] = []
-        try:
-            for worker in messenger.workers:
-                self._workers.append(RunningWorker(self, worker, messenger.bus, messenger.config))
-        except BaseException:
-            for running in self._workers:
-                running.abandon()
-            raise
 
     @property
     def finished(self) -> bool:
         """Whether every worker has stopped."""
-        return all(running.done.is_set() for running in self._workers)
+        return self._go.is_set() and all(running.done.is_set() for running in self._workers)
 
     @property
     def error(self) -> HandlerError | None:
@@ -204,10 +209,7 @@ class JoinHandles:
         except KeyboardInterrupt as interrupt:
             self._stop_after(interrupt)
             raise
-        with self._lock:
-            error, self._raised = None if self._raised else self._error, True
-        if error is not None:
-            raise error
+        self._raise_error()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every worker has stopped, for at most `timeout` seconds; return whether they have."""
@@ -240,27 +242,50 @@ class JoinHandles:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exception is None:
-            self.request_stop()
-            self.join()
-        else:
+        if exception is not None:
             self._stop_after(exception)
-
-    def _begin(self) -> None:
+            return
         try:
-            for running in self._workers:
-                running.thread.start()
-            self.built.wait()
-        except threading.BrokenBarrierError:
-            self.join()
-            raise NanobusError("the messenger was stopped while it started") from None
-        except BaseException as error:              # an interrupt, or no more threads
-            self.built.abort()
-            for running in self._workers:
-                running.abandon()
-            self.request_stop(drain=False)
-            self._stop_after(error)
+            self.request_stop()
+            self._wait(None)
+        except KeyboardInterrupt as interrupt:
+            self._stop_after(interrupt)
             raise
+        self._raise_error()
+
+    def _start(self) -> None:
+        self.schema = describe(self._messenger.bus, self._messenger.workers)
+        for worker in self._messenger.workers:
+            self._workers.append(RunningWorker(self, worker, self._messenger.bus, self._messenger.config))
+        for running in self._workers:
+            running.start()
+        self._go_if_all_are_built()                 # nobody else says so where there are no workers
+
+    def _wait_for_start(self) -> None:
+        self._go.wait(None)
+        if self._called_off:
+            self.join()
+            raise NanobusError("the messenger was stopped while it started")
+
+    def _give_up(self, error: BaseException) -> None:
+        self.call_off()
+        self.request_stop(drain=False)
+        self._stop_after(error)
+
+    def _go_if_all_are_built(self) -> None:
+        if all(running.built.is_set() for running in self._workers):
+            self._go.set()
+
+    def meet(self) -> bool:
+        """Wait until every worker is built; return whether they start."""
+        self._go_if_all_are_built()
+        self._go.wait(None)
+        return not self._called_off
+
+    def call_off(self) -> None:
+        """Start no worker, unless all have been started."""
+        self._called_off = self._called_off or not self._go.is_set()
+        self._go.set()
 
     def _wait(self, timeout: float | None) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -283,6 +308,18 @@ class JoinHandles:
             if self._error is not None and self._error is not exception:
                 exception.add_note(f"meanwhile a handler had failed: {self._error}")
 
+    def _raise_error(self) -> None:
+        with self._lock:
+            error, self._raised = None if self._raised else self._error, True
+        if error is not None:
+            raise error
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._workers = []
+        self._error = None
+        self._go.set()
+
     def nobody_reads(self) -> bool:
         """Whether every worker has read its last message."""
         return all(running.reads_no_more for running in self._workers)
@@ -298,3 +335,14 @@ class JoinHandles:
         if not first:
             logger.error("%s", error, exc_info=error.__cause__)
         self.request_stop(drain=False)
+
+
+def forget_workers() -> None:
+    """In a forked child: the workers and their threads are the parent's. Here nothing runs, and nobody waits for it."""
+    for messenger in list(messengers):
+        messenger._lock = threading.RLock()         # a thread that is not here may hold the old one
+        if messenger._running is not None:
+            messenger._running._forget()
+
+
+os.register_at_fork(after_in_child=forget_workers)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
@@ -15,40 +17,49 @@ from nanobus.schema import Schema
 from nanobus.staff import Staff
 
 FLUSH_SECONDS = 0.1                     # between looks at whether somebody still reads
+LONGEST_SLEEP = 1.0                     # seconds until who waits for a Completion looks by itself
 LAST_FLUSH_SECONDS = 5.0                # with no worker reading any more, only readers outside can make room
 
 
 class Crew(Protocol):
     """What a running worker needs from those it runs with."""
 
-    built: threading.Barrier
     schema: Schema | None               # of the journal they run on
 
+    def meet(self) -> bool: ...
+    def call_off(self) -> None: ...
     def fail(self, error: HandlerError) -> None: ...
     def nobody_reads(self) -> bool: ...
     def request_stop(self, drain: bool = True) -> None: ...
 
 
 class Completion:
-    """An event that happens once. A lock alone, as an interrupt inside `threading.Event` can leave its lock taken."""
+    """An event that happens once, whichever threads say so, and that an interrupt at any moment leaves in order.
+
+    Waiting is for a lock that is free once it has happened. An interrupt may leave the lock taken, here as inside of
+    `threading.Event`; here nobody sleeps on it for longer than LONGEST_SLEEP without a look at what it stands for.
+    """
 
     def __init__(self) -> None:
         self._happened = False
         self._lock = threading.Lock()
         self._lock.acquire()
+        self._opener = threading.Lock()         # taken by the one thread that frees `_lock`
 
     def is_set(self) -> bool:
         return self._happened
 
     def set(self) -> None:
-        if not self._happened:
-            self._happened = True
+        self._happened = True
+        if self._opener.acquire(blocking=False):
             self._lock.release()
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for at most `timeout` seconds; return whether it has happened."""
-        if not self._happened and self._lock.acquire(timeout=-1 if timeout is None else timeout):
-            self._lock.release()
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._happened and (left := deadline - time.monotonic()) > 0:
+            if self._lock.acquire(timeout=min(left, LONGEST_SLEEP)):
+                self._lock.release()
         return self._happened
 
 
@@ -59,24 +70,34 @@ class RunningWorker:
 
     def __init__(self, crew: Crew, worker: Worker, bus: Bus, config: Any) -> None:
         self.worker = worker
-        self.thread = threading.Thread(target=self._run, name=worker.name, daemon=True)
+        self.thread: threading.Thread | None = None
+        self.built = Completion()
         self.done = Completion()
         self.reads_no_more = False
         self._crew = crew
+        self._loop: WorkerLoop | None = None
+        self._lock = threading.RLock()          # a signal handler may ask for the stop while its thread holds it
+        self._stop_at: int | None = None
+        self._runs = False
+        self._abandoned = False
         self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor)
         try:
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
+            self._outlet = Outlet(self._writer, worker.outbox_limit, crew.request_stop, known)
+            self._staff = Staff(worker, config, self._outlet, crew.fail)
         except BaseException:
-            self._reader.close()
+            self._reader.close()                # the traceback keeps this object for a while
             raise
-        self._outlet = Outlet(self._writer, worker.outbox_limit, crew.request_stop, known)
-        self._staff = Staff(worker, config, self._outlet, crew.fail)
-        self._loop: WorkerLoop | None = None
-        self._lock = threading.Lock()
-        self._stop_at: int | None = None
-        self._runs = False
-        self._abandoned = False
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._run, name=self.worker.name, daemon=True)
+        try:
+            self.thread.start()
+        except RuntimeError as error:
+            if isinstance(error.__context__, KeyboardInterrupt):    # it upset the locks of `threading`, which said so
+                raise error.__context__ from None
+            raise
 
     def _run(self) -> None:
         with self._lock:
@@ -90,12 +111,18 @@ class RunningWorker:
             self._crew.fail(self._staff.describe(None, None, None, error))
         finally:
             if self._loop is None:
-                self._crew.built.abort()            # whoever waits for this worker need not any more
+                self._crew.call_off()               # whoever waits for this worker need not any more
             self._finish()
 
     def request_stop(self, position: int) -> None:
-        """Stop before the slot at `position`; of several requests the earliest counts. Safe from any thread."""
+        """Stop before the slot at `position`; of several requests the earliest counts. Safe from any thread.
+
+        A worker that does not run yet never will.
+        """
         with self._lock:
+            if not self._runs:
+                self._abandon()
+                return
             self._stop_at = position if self._stop_at is None else min(position, self._stop_at)
             if self._loop is not None:
                 self._loop.stop(self._stop_at)
@@ -109,12 +136,9 @@ class RunningWorker:
             "held": self._outlet.held,
         }
 
-    def abandon(self) -> None:
-        """Never run, unless the thread runs already."""
-        with self._lock:
-            self._abandoned = True
-            if self._runs:
-                return
+    def _abandon(self) -> None:
+        self._abandoned = True
+        self._crew.call_off()
         self._reader.close()
         self._writer.close()
         self.reads_no_more = True
@@ -127,11 +151,8 @@ class RunningWorker:
             self._loop = loop
             if self._stop_at is not None:
                 loop.stop(self._stop_at)
-        try:
-            self._crew.built.wait()
-        except threading.BrokenBarrierError:
-            return False
-        return True
+        self.built.set()
+        return self._crew.meet()
 
     def _finish(self) -> None:
         """Let writers pass, say goodbye, send what was held back."""
