@@ -120,7 +120,7 @@ def test_handler_outside_a_worker_says_so():
 
 
 def test_gap_is_told_to_the_handlers_of_a_lapped_worker(caplog):
-    gate = threading.Event()
+    holding, gate = threading.Event(), threading.Event()
 
     class Lagging(Handler, id=36):
         def on_gap(self, gap):
@@ -128,6 +128,7 @@ def test_gap_is_told_to_the_handlers_of_a_lapped_worker(caplog):
 
         @on(Number)
         def number(self, number):
+            holding.set()
             gate.wait(20)
             if number.value == 1999:
                 self.stop()
@@ -138,11 +139,39 @@ def test_gap_is_told_to_the_handlers_of_a_lapped_worker(caplog):
         sender = bus.sender(OUTSIDE)
         for number in range(2000):
             sender.send(Number(number))
+            assert holding.wait(20)
         gate.set()
         handles.join(20)
     assert len(config["seen"]) == 1
     assert isinstance(config["seen"][0], Gap)
     assert "lost messages" in caplog.text
+
+
+def test_worker_lapped_by_what_nobody_routes_is_told_and_ticks_again():
+    class Flooded(Handler, id=35):
+        turns = ticks = gaps = 0
+
+        def on_loop(self):
+            self.turns += 1
+            if self.turns <= 50:                        # now and then a tick of its own is under way
+                for _ in range(200):
+                    writer.write(OUTSIDE, 7, bytes(32))
+
+        def on_gap(self, gap):
+            self.gaps += 1
+
+        @every(0.005)
+        def tick(self):
+            self.ticks += 1
+            if self.turns > 50 and self.ticks > 2:
+                self.config["gaps"] = self.gaps, bus.statistics().readers[0].gaps
+                self.stop()
+
+    bus = CircularBus(4096, overflow="overwrite")
+    config = {}
+    with bus.writer() as writer, Messenger(bus, [Worker("a", [Flooded])], config).run() as handles:
+        handles.join(20)
+    assert config["gaps"] == (50, 50)
 
 
 def test_period_may_come_from_the_config():

@@ -13,13 +13,21 @@ import pytest
 from nanobus import (
     CircularBus,
     Handler,
+    HandlerError,
     Messenger,
     NanobusError,
     StopTimeoutError,
     Worker,
+    message,
     on,
+    running,
 )
 from services import OUTSIDE, Keeper, Number
+
+
+@message(id=1150)
+class Note(bytes):
+    pass
 
 
 class Patient(Handler, id=50):
@@ -88,6 +96,22 @@ def test_messenger_runs_again_with_new_handlers():
 def test_messenger_without_workers_runs_and_ends():
     with Messenger(CircularBus(4096), []).run() as handles:
         handles.join(1)
+
+
+def test_last_words_wait_for_room_without_asking_all_the_time(monkeypatch):
+    class Talker(Handler, id=55):
+        def on_stop(self):
+            for _ in range(4):
+                self.send(Note(bytes(1500)))
+
+    monkeypatch.setattr(running, "LAST_FLUSH_SECONDS", 0.2)
+    bus = CircularBus(4096)
+    stuck = bus.reader()
+    with pytest.raises(HandlerError, match="lost 2 messages: no room for them within 0.2 s"):
+        with Messenger(bus, [Worker("a", [Talker])]).run():
+            pass
+    assert stuck.lag
+    assert bus.statistics().full < 1000
 
 
 SCRIPT = """

@@ -16,6 +16,7 @@ cdef class InPlaceClaim:
     cdef object message                 # the writable view; None outside the block
 
     cdef uint8_t *begin(self, uint32_t size) except NULL
+    cdef int check_end(self, bint commit) except -1     # raises, with the claim still open, where it cannot end here
     cdef int finish(self, bint commit) except -1
 
 

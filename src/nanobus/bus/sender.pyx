@@ -117,6 +117,7 @@ cdef class InPlaceClaim:
     def __exit__(self, exception_type, exception, traceback):
         if self.message is None:
             raise NanobusError("a claim is left once, after it was entered")
+        self.check_end(exception_type is None)
         message = self.message
         self.message = None
         try:
@@ -133,6 +134,9 @@ cdef class InPlaceClaim:
 
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         raise NanobusError("a claim comes from claim(), it cannot be made")
+
+    cdef int check_end(self, bint commit) except -1:
+        return 0
 
     cdef int finish(self, bint commit) except -1:
         return 0
@@ -160,4 +164,7 @@ cdef class SlotClaim(InPlaceClaim):
         if self.writer.ensures:
             self.writer.bus.claiming.pop(id(self), None)
             self.writer.ensure(self.writer.bus.load_head())     # of what was sent inside the block, too
+        with cython.critical_section(self.writer):
+            if self.writer.closed:                      # inside of the block: its line waited for the claim to end
+                self.writer.close_line()
         return 0

@@ -20,5 +20,7 @@ cdef class Outbox:
     # 0; ENOBUFS past the limit; or the errno of the mapping.
     cdef int push(self, uint16_t source, uint16_t message, uint64_t cause, const uint8_t *payload,
                   uint32_t size) noexcept nogil
+    # Of the oldest payload, while the outbox is not empty.
+    cdef uint32_t next_size(self) noexcept nogil
     # Send in order until the bus has no more room; whether the outbox is empty then.
     cdef bint flush(self, BusWriter writer) noexcept nogil

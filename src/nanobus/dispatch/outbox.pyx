@@ -60,6 +60,9 @@ cdef class Outbox:
         self.count += 1
         return 0
 
+    cdef uint32_t next_size(self) noexcept nogil:
+        return (<Held *> (self.mapping.address + self.first)).size
+
     cdef bint flush(self, BusWriter writer) noexcept nogil:
         cdef Held *held
         cdef Slot slot

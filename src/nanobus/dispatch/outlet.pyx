@@ -191,8 +191,7 @@ cdef class Service:
     cdef Outlet running(self):
         if self.outlet is None:
             raise NotRunningError(f"{type(self).__qualname__} is in no running worker")
-        if self.outlet.thread != PyThread_get_thread_ident():
-            raise HandleInUseError("a handler is used in its worker's thread; in another, use bus.sender()")
+        check_thread(self.outlet)
         return self.outlet
 
 
@@ -209,6 +208,7 @@ cdef class OutletClaim(InPlaceClaim):
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
+        check_thread(outlet)
         if size > outlet.writer.bus.max_payload:
             raise_too_large(outlet.writer.bus.max_payload, size)
         if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:
@@ -228,6 +228,11 @@ cdef class OutletClaim(InPlaceClaim):
             outlet.claimed = self
         return self.staged
 
+    cdef int check_end(self, bint commit) except -1:
+        if commit or self.outlet.claimed is self:       # else memory of its own, which may be dropped anywhere
+            check_thread(self.outlet)
+        return 0
+
     cdef int finish(self, bint commit) except -1:
         cdef Outlet outlet = self.outlet
         if outlet.claimed is self:
@@ -238,6 +243,8 @@ cdef class OutletClaim(InPlaceClaim):
             outlet.writer.commit(&self.slot)
         else:
             outlet.writer.abort(&self.slot)
+        if outlet.writer.closed:                        # by whoever closed the bus meanwhile
+            outlet.writer.close_line()
         if outlet.outbox.count:                         # what was sent meanwhile, before the cursor passes its cause
             outlet.outbox.flush(outlet.writer)
         if outlet.writer.ensures:
@@ -258,6 +265,12 @@ cdef class OutletClaim(InPlaceClaim):
                     source, message, <const uint8_t *> PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload)
                 )
         return 0
+
+
+cdef int check_thread(Outlet outlet) except -1:
+    if outlet.thread != PyThread_get_thread_ident():
+        raise HandleInUseError("a handler is used in its worker's thread; in another, use bus.sender()")
+    return 0
 
 
 cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:

@@ -47,4 +47,5 @@ cdef class WorkerLoop:
     cdef BusStatus skip_unrouted(self) noexcept nogil
     cdef int64_t rest_ns(self, int64_t until) noexcept nogil
     cdef int end_claim(self, object handler, object message, object position) except -1
+    cdef int tell_gap(self) except -1
     cdef void forget_ticks(self)

@@ -127,6 +127,8 @@ cdef class WorkerLoop:
                 if status == BUS_EMPTY and not self.failed:
                     with nogil:
                         status = self.skip_unrouted()
+                    if status == BUS_LAPPED:            # told once: `deliver` will not hear of it
+                        self.tell_gap()
                 if status == BUS_STOPPED and self.reader.closed:
                     raise BusClosedError("the bus of this worker is closed")
             if self.broken is not None:
@@ -145,14 +147,13 @@ cdef class WorkerLoop:
         """Send what the outbox holds, for at most `timeout` seconds; return how many messages are left in it."""
         cdef int64_t now = monotonic_ns()
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
-        cdef bint done = False
         self.outlet.writer.busy = True
         with nogil:
-            while True:
-                done = self.outlet.outbox.flush(self.outlet.writer)
-                if done or monotonic_ns() >= deadline or self.outlet.writer.closed:
+            while not self.outlet.outbox.flush(self.outlet.writer):
+                now = monotonic_ns()
+                if now >= deadline or self.outlet.writer.closed:
                     break
-                self.outlet.writer.wait(0, OUTBOX_RETRY_NS)
+                self.outlet.writer.wait(self.outlet.outbox.next_size(), deadline - now)
         self.outlet.writer.busy = False
         if self.outlet.writer.closed:
             self.outlet.writer.close_line()
@@ -169,11 +170,10 @@ cdef class WorkerLoop:
                 return BUS_STOPPED
             status = self.reader.peek(&slot)
             if status != BUS_OK:
-                if status == BUS_LAPPED or status == BUS_CORRUPT:
-                    self.forget_ticks()
                 if status == BUS_LAPPED:
-                    self.on_gap(Gap(self.reader.lost_from, self.reader.cursor))
+                    self.tell_gap()
                 elif status == BUS_CORRUPT:
+                    self.forget_ticks()
                     self.fail(None, None, slot.position, checksum_error(slot.position))
                     self.pass_on()
                 elif status == BUS_FAILED:
@@ -251,6 +251,11 @@ cdef class WorkerLoop:
             self.outlet.end_claim()
         except BaseException as error:
             self.fail(handler, message, position, error)
+        return 0
+
+    cdef int tell_gap(self) except -1:
+        self.forget_ticks()
+        self.on_gap(Gap(self.reader.lost_from, self.reader.cursor))
         return 0
 
     cdef void forget_ticks(self):

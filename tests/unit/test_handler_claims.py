@@ -1,0 +1,62 @@
+"""Claims in place that handlers make, and the thread they belong to."""
+
+import contextlib
+import threading
+
+import pytest
+
+from nanobus import CircularBus, HandleInUseError, Handler, Messenger, Worker
+from services import Number, Reading
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_claim_of_a_handler_is_neither_entered_nor_left_in_another_thread(staged):
+    errors = []
+
+    def elsewhere(act, *arguments):
+        def attempt():
+            try:
+                act(*arguments)
+            except HandleInUseError as error:
+                errors.append(str(error))
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+
+    class Careless(Handler, id=48):
+        def on_start(self):
+            with contextlib.ExitStack() as stack:
+                if staged:                              # a second claim is in memory of its own
+                    stack.enter_context(self.claim(Reading)).number = 1
+                claim = self.claim(Reading)
+                elsewhere(claim.__enter__)
+                claim.__enter__().number = 2
+                elsewhere(claim.__exit__, None, None, None)
+                claim.__exit__(None, None, None)
+            self.send(Number(-1))
+
+    bus = CircularBus(1 << 16)
+    observer = bus.reader(gate=False)
+    with Messenger(bus, [Worker("a", [Careless])]).run() as handles:
+        handles.stop()
+    assert errors == ["a handler is used in its worker's thread; in another, use bus.sender()"] * 2
+    records = [one for one in iter(lambda: observer.read(0), None) if one.message_id == 1103]
+    assert [one.decode(Reading).number for one in records] == ([1, 2] if staged else [2])
+
+
+def test_claim_in_memory_of_its_own_may_be_dropped_in_any_thread():
+    class Dropping(Handler, id=49):
+        def on_start(self):
+            with self.claim(Reading):
+                claims = [self.claim(Reading)]
+                claims[0].__enter__()
+                thread = threading.Thread(target=claims.clear)
+                thread.start()
+                thread.join()
+
+    bus = CircularBus(1 << 16)
+    observer = bus.reader(gate=False)
+    with Messenger(bus, [Worker("a", [Dropping])]).run() as handles:
+        handles.stop()
+    assert [one.message_id for one in iter(lambda: observer.read(0), None)] == [1103]
