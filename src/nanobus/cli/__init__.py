@@ -14,7 +14,8 @@ export      into a file of JSON Lines or Parquet
 parquet     the latter, where pyarrow is installed
 trace       what led to a message, and what it led to
 
-Exit codes: 0 all is well, 1 the journal is damaged, 2 wrong usage or no journal, 130 Ctrl-C, 141 nobody reads the output.
+Exit codes: 0 all is well, 1 the journal is damaged, 2 wrong usage, no journal or one in use, 130 Ctrl-C,
+141 nobody reads the output.
 
 May import: everything but the package itself.
 """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import deque
@@ -12,7 +11,7 @@ from nanobus.bus.envelope import Envelope
 from nanobus.cli.looking import Look, looking
 from nanobus.cli.options import Commands, add_command, add_selection, count
 from nanobus.cli.selection import Selection
-from nanobus.cli.wording import Wording
+from nanobus.cli.wording import Wording, as_json
 
 LOOK_AGAIN = 0.05  # seconds
 
@@ -49,8 +48,8 @@ def run_tail(options: argparse.Namespace) -> int:
         return int(look.is_damaged)
 
 
-def show(wording: Wording, message: Envelope, as_json: bool) -> None:
-    text = json.dumps(wording.row(message), ensure_ascii=False) if as_json else wording.line(message)
+def show(wording: Wording, message: Envelope, is_json: bool) -> None:
+    text = as_json(wording.row(message)) if is_json else wording.line(message)
     sys.stdout.write(f"{text}\n")
 
 

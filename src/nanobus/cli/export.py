@@ -15,7 +15,7 @@ from nanobus.cli.options import Commands, add_command, add_selection
 from nanobus.cli.parquet import write_parquet
 from nanobus.cli.progress import Progress
 from nanobus.cli.selection import Selection
-from nanobus.cli.wording import Wording
+from nanobus.cli.wording import Wording, as_json
 
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
 
@@ -76,8 +76,9 @@ def write_file(rows: Iterator[Row], output: Path, form: str) -> int:
 
 
 def write_lines(rows: Iterator[Row], file: Any = None) -> int:
-    number = 0
+    written = 0
     write = (file or sys.stdout).write
-    for number, row in enumerate(rows, 1):
-        write(f"{json.dumps(row, ensure_ascii=False)}\n")
-    return number
+    for row in rows:
+        write(f"{as_json(row)}\n")
+        written += 1
+    return written

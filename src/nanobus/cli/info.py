@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from nanobus.cli.looking import Look, looking
 from nanobus.cli.options import Commands, add_command
-from nanobus.cli.wording import local
+from nanobus.cli.wording import as_json, local
 
 
 def add_to(commands: Commands) -> None:
@@ -19,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     with looking(options.journal) as look:
         row = row_of(look)
         if options.json:
-            print(json.dumps(row, ensure_ascii=False))
+            print(as_json(row))
         else:
             print("\n".join(lines_of(row)))
         return int(look.is_damaged)
@@ -86,7 +85,8 @@ def lines_of(row: dict[str, Any]) -> list[str]:
         lines.append(f"behind      the last sound message ends at {row['committed_end']}")
     lines += [f"in flight   {one['length']} bytes at {one['position']}, the writer "
               f"{'is at it' if one['alive'] else 'died'}" for one in row["in_flight"]]
-    lines += [f"cursor      {name} at {position}, {head - position} behind" for name, position in row["cursors"].items()]
+    lines += [f"cursor      {name} at {position}, {head - position} behind"
+              for name, position in row["cursors"].items()]
     lines += [f"open        {one['role']} of process {one['process']}{'' if one['alive'] else ', which died'}"
               for one in row["open"]]
     lines += [f"message     {one['id']:>5}  {one['name']}, {one['codec']}, from {one['since']} on"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from nanobus.bus.envelope import Envelope
 from nanobus.cli.looking import Look, looking
 from nanobus.cli.options import Commands, add_command, count
 from nanobus.cli.progress import Progress
-from nanobus.cli.wording import Wording
+from nanobus.cli.wording import Wording, as_json
 
 DEEPEST_INDENT = 20  # steps that are shown as such
 SHOW_EVERY = 4096  # messages
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         if options.json:
             rows = [{**wording.row(one), "depth": depth, "asked": one.position == asked.position}
                     for depth, one in shown]
-            print(json.dumps({"asked": asked.position, "messages": rows, "note": note}, ensure_ascii=False))
+            print(as_json({"asked": asked.position, "messages": rows, "note": note}))
         else:
             if note:
                 print(f"  {note}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
+from functools import lru_cache
+from json import JSONEncoder
 from typing import Any
 
 from nanobus.bus.envelope import Envelope
@@ -11,6 +12,8 @@ from nanobus.schema import Decoder
 
 FIRST_LIBRARY_ID = 0xFF00
 TIMER_ID = 0xFF01
+
+as_json = JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a call
 
 
 class Wording:
@@ -49,7 +52,7 @@ class Wording:
 
     def line(self, message: Envelope, indent: str = "") -> str:
         """Return it in one line: position, local time, who sent what."""
-        payload = json.dumps(self.payload_of(message), ensure_ascii=False)
+        payload = as_json(self.payload_of(message))
         time = local(message.timestamp) if message.timestamp else "-"
         cause = "" if message.cause is None else f"  <- {message.cause}"
         who = f"{indent}{self.source_of(message)} {self.name_of(message)}"
@@ -58,9 +61,19 @@ class Wording:
 
 def utc(time: int) -> str:
     """Write unix ns, all nine digits of it."""
-    return f"{datetime.fromtimestamp(time // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%S}.{time % 1_000_000_000:09}Z"
+    return f"{utc_second(time // 1_000_000_000)}.{time % 1_000_000_000:09}Z"
 
 
 def local(time: int) -> str:
     """Write unix ns in the form that `--from` takes."""
-    return f"{datetime.fromtimestamp(time // 1_000_000_000):%Y-%m-%dT%H:%M:%S}.{time % 1_000_000_000 // 1000:06}"
+    return f"{local_second(time // 1_000_000_000)}.{time % 1_000_000_000 // 1000:06}"
+
+
+@lru_cache(16)
+def utc_second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(16)
+def local_second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second):%Y-%m-%dT%H:%M:%S}"

@@ -67,7 +67,7 @@ def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool =
         position = one.position
         if one.kind == "header":
             steps.append(Step("header", position, position, one.reason))
-        elif one.resumes is None or one.kind == "missing" and not fill_missing:
+        elif one.resumes is None or (one.kind == "missing" and not fill_missing):
             head = position
             bases = [base + size for base in scan.bases() if base + size > position]
             steps.append(Step("cut", position, max([position, *bases]), one.reason))

@@ -1,10 +1,10 @@
 """JournalScan: a look at a journal that takes no lock, writes nothing, and goes on behind damage.
 
     position --> segment there? --> sound slots --> what stands behind them?
-                    |                                  |  the segment's end      the next segment
-                    | no: missing, or the end          |  nothing, head is here  the end
-                                                       |  an intent              a claim in flight, or of the dead
-                                                       |  else                   damage; on to the next slot with a stamp
+                    |                                 |  the segment's end      the next segment
+                    | no: missing, or the end         |  nothing, head is here  the end
+                                                      |  an intent              a claim in flight, or of the dead
+                                                      |  else                   damage; on to the next stamp
 
 A stamp depends on its position and on the journal's random key: one that fits is a slot's, wherever it is found.
 The order of the looks is that of journal_reader.pyx: first the slot, then head and intents, then the slot again.
@@ -220,7 +220,7 @@ class JournalScan:
                 if scan.at_end:
                     break
                 finding, is_end = self._judge(scan)
-                waits = is_end or finding is not None and finding.kind == "claim" and finding.reason == IN_FLIGHT
+                waits = is_end or (finding is not None and finding.kind == "claim" and finding.reason == IN_FLIGHT)
                 if waits and again is not None:
                     if not again():
                         return

@@ -1,9 +1,9 @@
 """SegmentScan: a walk over the slots of one segment that only reads, and believes nothing.
 
 It reads with `pread` instead of a mapping, for a file that shrinks under a mapping, or a disk that fails, ends the
-process by a signal; here both are a result. A writer stamps a slot last, and a read copies upwards: where the copy shows
-the stamp, it shows what stands behind it. What does not fit is read once more before it is judged, since the bytes at
-hand may be older than the file.
+process by a signal; here both are a result. A writer stamps a slot last, and a read copies upwards: where the copy
+shows the stamp, it shows what stands behind it. What does not fit is read once more before it is judged, since the
+bytes at hand may be older than the file.
 """
 cimport cython
 from libc.errno cimport EINTR
