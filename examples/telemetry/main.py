@@ -26,8 +26,8 @@ from detector import Detector
 from handlers import Recorder, Sampler, Smoother
 from history import History
 from messages import Alert, Finish, Finished, Sample, Smoothed
-from screen import LiveScreen, TextScreen
 from record import open_record, replay, verify
+from screen import LiveScreen, TextScreen
 from summary import metric_table, summary
 
 OUTSIDE = 100           # the source id of what no handler sends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ def write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
         pyarrow is not installed.
     """
     try:
-        import pyarrow
-        import pyarrow.parquet
+        pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
         raise ValueError("export to Parquet needs pyarrow, which is not installed") from None
     schema = pyarrow.schema([
@@ -30,7 +30,7 @@ def write_parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
         ("cause", pyarrow.uint64()), ("payload", pyarrow.string()),
     ])
     written = 0
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+    with parquet.ParquetWriter(path, schema) as writer:
         while batch := list(islice(rows, BATCH)):
             for row in batch:
                 row["payload"] = json.dumps(row["payload"], ensure_ascii=False)
