@@ -6,11 +6,15 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Commands(Protocol):
+    """What argparse adds commands to."""
+
+    def add_parser(self, name: str, *, help: str, description: str) -> argparse.ArgumentParser: ...  # noqa: A002
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 from json import JSONEncoder
 from typing import Any
 
@@ -61,19 +60,11 @@ class Wording:
 
 def utc(time: int) -> str:
     """Write unix ns, all nine digits of it."""
-    return f"{utc_second(time // 1_000_000_000)}.{time % 1_000_000_000:09}Z"
+    second = datetime.fromtimestamp(time // 1_000_000_000, UTC).replace(tzinfo=None)
+    return f"{second.isoformat()}.{time % 1_000_000_000:09}Z"
 
 
 def local(time: int) -> str:
     """Write unix ns in the form that `--from` takes."""
-    return f"{local_second(time // 1_000_000_000)}.{time % 1_000_000_000 // 1000:06}"
-
-
-@lru_cache(16)
-def utc_second(second: int) -> str:
-    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-@lru_cache(16)
-def local_second(second: int) -> str:
-    return f"{datetime.fromtimestamp(second):%Y-%m-%dT%H:%M:%S}"
+    second = datetime.fromtimestamp(time // 1_000_000_000)
+    return f"{second.isoformat()}.{time % 1_000_000_000 // 1000:06}"
