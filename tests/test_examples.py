@@ -4,6 +4,7 @@ What an example's `main` asserts of its result is not repeated here: it would ex
 """
 
 import importlib.util
+import json
 import os
 import pty
 import re
@@ -12,7 +13,9 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +106,61 @@ def test_telemetry_ends_with_tables_and_chart_when_interrupted(tmp_path: Path) -
     assert process.returncode == 130
     assert "Smoother  Smoothed" in printed
     assert size_of_png(tmp_path / "telemetry.png")
+
+
+def look(journal: Path, *arguments: str | Path) -> list[dict[str, Any]]:
+    """Return what `nanobus journal` says of a record, in JSON."""
+    command = [sys.executable, "-m", "nanobus", "journal", arguments[0], journal, *arguments[1:], "--json"]
+    done = subprocess.run(list(map(str, command)), timeout=TIMEOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_telemetry_that_was_recorded_is_replayed_into_the_same_chart(tmp_path: Path) -> None:
+    journal, live, again = tmp_path / "journal", tmp_path / "live.png", tmp_path / "again.png"
+    run(tmp_path, "telemetry", "--seconds", "2", "--interval", "0.05", "--journal", journal, "--chart", live)
+    printed = run(tmp_path, "telemetry", "--replay", journal, "--chart", again)
+    assert "the run ended by itself" in printed
+    assert again.read_bytes() == live.read_bytes()
+    assert "verified: " in run(tmp_path, "telemetry", "--verify", journal)
+
+
+def test_telemetry_killed_in_the_middle_is_replayed_up_to_the_last_message(tmp_path: Path) -> None:
+    journal, drawn = tmp_path / "journal", tmp_path / "again.png"
+    process = subprocess.Popen(
+        command("telemetry", "--seconds", "600", "--interval", "0.02", "--journal", journal),
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )
+    try:
+        assert process.stdout is not None
+        for _ in range(3):
+            assert " s " in process.stdout.readline()   # a line a second, and for alerts
+    finally:
+        process.kill()
+        process.communicate()
+    assert look(journal, "verify")[0]["sound"]
+    assert look(journal, "info")[0]["sources"]
+    printed = run(tmp_path, "telemetry", "--replay", journal, "--chart", drawn)
+    assert "opened after a crash" in printed
+    assert "the run was cut off" in printed
+    assert size_of_png(drawn)
+    assert "verified: " in run(tmp_path, "telemetry", "--verify", journal)
+
+    samples = look(journal, "cat", "--message", "Sample")
+    shown = {row[0]: int(row[1]) for row in re.findall(r"^((?:\w+ )*\w+) +(\d+) ", printed, re.MULTILINE)}
+    counted = Counter(sample["payload"]["metric"] for sample in samples)
+    assert {metric: shown[metric] for metric in counted} == counted
+    chain = look(journal, "trace", str(look(journal, "cat", "--message", "Smoothed", "--limit", "1")[0]["position"]))
+    assert [row["message_name"] for row in chain[0]["messages"]] == ["tick", "Sample", "Smoothed"]
+
+
+def test_a_record_is_of_one_run(tmp_path: Path) -> None:
+    run(tmp_path, "telemetry", "--seconds", "0.5", "--journal", "journal")
+    done = subprocess.run(
+        command("telemetry", "--journal", "journal"), cwd=tmp_path, timeout=TIMEOUT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "journal holds a run already" in done.stderr
 
 
 def test_telemetry_draws_over_itself_on_a_terminal(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@
 
     python examples/telemetry/main.py --seconds 20 --chart telemetry.png
 
-Ctrl-C ends it sooner; tables and chart come all the same.
+Ctrl-C ends it sooner; tables and chart come all the same. With `--journal DIR` everything that flows is recorded;
+`--replay DIR` draws the chart from the record, and `--verify DIR` proves that today's handlers send the same.
 """
 
 import argparse
@@ -18,15 +19,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from nanobus import CircularBus, JoinHandles, Messenger, Worker
+from nanobus import CircularBus, JoinHandles, JournalBus, Messenger, Worker
 
 import chart
 from detector import Detector
 from handlers import Recorder, Sampler, Smoother
 from history import History
 from messages import Alert, Finish, Finished, Sample, Smoothed
+from record import open_record, replay, verify
 from screen import LiveScreen, TextScreen
-from summary import summary
+from summary import metric_table, summary
 
 OUTSIDE = 100           # the source id of what no handler sends
 TIMEOUT = 60
@@ -35,28 +37,48 @@ TIMEOUT = 60
 @dataclass
 class Outcome:
     history: History
-    interrupted: bool
+    interrupted: bool = False
 
 
 def main(arguments: Sequence[str] | None = None) -> Outcome:
     options = parse(arguments)
-    history = History(interval=options.interval)
-    bus = CircularBus(1 << 20, timestamps=True)
-    messenger = Messenger(bus, workers(LiveScreen if sys.stdout.isatty() else TextScreen), config=history)
-    with bus.sender(OUTSIDE) as outside, messenger.run() as handles:
-        interrupted = wait(handles, options.seconds)
-        outside.send(Finish())
-        handles.join(TIMEOUT)                               # the recorder stops the messenger once it has everything
+    if options.verify is not None:
+        print(verify(options.verify, workers(TextScreen)))
+        return Outcome(History())
+    if options.replay is not None:
+        history = replay(options.replay, workers(TextScreen))
+        print(f"{metric_table(history)}\n")
+        draw(history, options.chart)
+        return Outcome(history)
+    return watch(options)
 
-    assert history.is_complete, f"sent {history.sent}, recorded {history.recorded}"
-    assert history.recorded["Sampler"] == history.recorded["Smoother"]
-    print(f"\n{summary(history, messenger.workers, handles, bus)}")
+
+def watch(options: argparse.Namespace) -> Outcome:
+    """Watch this machine, and sum it up."""
+    history = History(interval=options.interval)
+    bus: CircularBus | JournalBus = (
+        CircularBus(1 << 20, timestamps=True) if options.journal is None else open_record(options.journal)
+    )
+    messenger = Messenger(bus, workers(LiveScreen if sys.stdout.isatty() else TextScreen), config=history)
+    with bus:
+        with bus.sender(OUTSIDE) as outside, messenger.run() as handles:
+            interrupted = wait(handles, options.seconds)
+            outside.send(Finish())
+            handles.join(TIMEOUT)                           # the recorder stops the messenger once it has everything
+
+        assert history.is_complete, f"sent {history.sent}, recorded {history.recorded}"
+        assert history.recorded["Sampler"] == history.recorded["Smoother"]
+        print(f"\n{summary(history, messenger.workers, handles, bus)}")
+    draw(history, options.chart)
+    return Outcome(history, interrupted)
+
+
+def draw(history: History, path: Path) -> None:
     if history.samples:
-        chart.draw(history, options.chart)
-        print(f"chart: {options.chart}")
+        chart.draw(history, path)
+        print(f"chart: {path}")
     else:
         print("no samples, no chart")
-    return Outcome(history, interrupted)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -64,6 +86,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long to watch (default 10)")
     parser.add_argument("--interval", type=positive, default=0.2, help="seconds between samples (default 0.2)")
     parser.add_argument("--chart", type=Path, default=Path("telemetry.png"), help="where to draw it (telemetry.png)")
+    record = parser.add_mutually_exclusive_group()
+    record.add_argument("--journal", type=Path, metavar="DIR", help="record everything that flows in this new folder")
+    record.add_argument("--replay", type=Path, metavar="DIR", help="draw the chart of a record, and watch nothing")
+    record.add_argument("--verify", type=Path, metavar="DIR", help="see that the handlers send what a record holds")
     return parser.parse_args(arguments)
 
 

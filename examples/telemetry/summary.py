@@ -4,23 +4,37 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from nanobus import CircularBus, JoinHandles, Worker
+from nanobus import CircularBus, JoinHandles, JournalBus, Worker
 
 from history import History
 from messages import Finished
 from metrics import text_of
 
 
-def summary(history: History, workers: Sequence[Worker], handles: JoinHandles, bus: CircularBus) -> str:
-    counted = bus.statistics()
+def summary(
+    history: History, workers: Sequence[Worker], handles: JoinHandles, bus: CircularBus | JournalBus
+) -> str:
     tables = [
-        table(("metric", "samples", "min", "mean", "max", "alerts"), metric_rows(history)),
+        metric_table(history),
         table(("source", "message", "count", "receivers"), route_rows(history, workers), left=(0, 1, 3)),
         table(("worker", "handled", "skipped", "failures", "held"), worker_rows(handles)),
-        f"bus: {counted.committed} messages of {counted.committed_bytes} bytes, {counted.head} with their headers, "
-        f"in a ring of {counted.capacity}\n     {counted.full} times full, {counted.aborted} messages aborted",
+        bus_lines(bus),
     ]
     return "\n\n".join(tables)
+
+
+def metric_table(history: History) -> str:
+    return table(("metric", "samples", "min", "mean", "max", "alerts"), metric_rows(history))
+
+
+def bus_lines(bus: CircularBus | JournalBus) -> str:
+    counted = bus.statistics()
+    flowed = f"bus: {counted.committed} messages of {counted.committed_bytes} bytes, {counted.head} with their headers"
+    if isinstance(bus, JournalBus):
+        return f"{flowed}, recorded in {bus.path}"
+    return (
+        f"{flowed}, in a ring of {counted.capacity}\n     {counted.full} times full, {counted.aborted} messages aborted"
+    )
 
 
 def metric_rows(history: History) -> list[Sequence[object]]:

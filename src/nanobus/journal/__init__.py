@@ -23,5 +23,12 @@ journal         JournalBus
 reports         Recovery, JournalStatistics, Retention
 failures        what a status means, said by name
 
+For those who look without opening, or repair:
+scanning        a walk over the slots of one segment, by reading alone
+looking         what control file and headers say; new bytes of both
+looks           the values that those two come to
+scan            JournalScan: all of a journal, past damage
+repair          what cannot be read is cut out, and kept aside
+
 May import: bus, memory, core, errors.
 """

@@ -12,3 +12,10 @@ cdef Mapping open_control(SegmentStore store, object segment_size, uint32_t flag
 cdef int share(SegmentStore store) except -1
 cdef ControlBlock *control_of(Mapping mapping) noexcept
 cdef int read_boot(uint64_t *boot) except -1
+
+# For those who look at a journal without opening it, or make its control file anew.
+cdef int new_control(ControlBlock *control, object segment_size, uint32_t flags, uint32_t writers,
+                     uint32_t readers) except -1
+cdef uint32_t identity_checksum(const ControlBlock *control)
+# Raises CorruptJournalError or JournalVersionError unless these `size` bytes of the file `path` are a control block.
+cdef int check_control(const ControlBlock *control, size_t size, str path) except -1

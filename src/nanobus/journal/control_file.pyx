@@ -127,7 +127,14 @@ cdef Mapping attach(str path, object segment_size):
     except BusFormatError as error:
         raise CorruptJournalError(f"this is no control file: {error}", position=None) from None
     control = control_of(memory)
-    if memory.size < sizeof(ControlBlock) or control.magic != JOURNAL_MAGIC:
+    check_control(control, memory.size, path)
+    if segment_size is not None and segment_size != control.capacity:
+        raise BusFormatError(f"{path!r} has segments of {control.capacity} bytes, not {segment_size}")
+    return memory
+
+
+cdef int check_control(const ControlBlock *control, size_t size, str path) except -1:
+    if size < sizeof(ControlBlock) or control.magic != JOURNAL_MAGIC:
         raise CorruptJournalError(f"{path!r} is no control file of a journal", position=None)
     if control.byte_order != BYTE_ORDER_MARK:
         raise JournalVersionError(f"{path!r} was written with another byte order")
@@ -138,12 +145,10 @@ cdef Mapping attach(str path, object segment_size):
         or not is_segment_size(control.capacity)
         or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
         or control.control_size != control_size_for(control.writer_lines, control.reader_lines)
-        or control.control_size > memory.size
+        or control.control_size > size
     ):
         raise CorruptJournalError(f"the control file {path!r} contradicts itself", position=None)
-    if segment_size is not None and segment_size != control.capacity:
-        raise BusFormatError(f"{path!r} has segments of {control.capacity} bytes, not {segment_size}")
-    return memory
+    return 0
 
 
 def is_segment_size(value):

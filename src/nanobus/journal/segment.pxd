@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock
 from nanobus.core.layout cimport SlotHeader
-from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE
+from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE, SegmentHeader
 from nanobus.journal.store cimport SegmentStore
 from nanobus.memory.file cimport Window
 
@@ -32,6 +32,9 @@ cdef int claim_segment(Segment *segment, SegmentStore store, const ControlBlock 
 # Map up to `end`, no further than the file goes.
 cdef int reach(Segment *segment, uint64_t end) noexcept nogil
 cdef void leave_segment(Segment *segment) noexcept nogil
+
+cdef void write_header(SegmentHeader *header, const ControlBlock *control, uint64_t base) noexcept nogil
+cdef bint is_header_of(const SegmentHeader *header, const ControlBlock *control, uint64_t base) noexcept nogil
 
 # The `locate` of a handle whose `place` is its own segment.
 cdef SlotHeader *slot_in_place(const Claims *claims, uint64_t position) noexcept nogil

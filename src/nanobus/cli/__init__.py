@@ -1,0 +1,21 @@
+"""Layer 6: the command `nanobus`. Nothing here changes a journal but `repair`.
+
+main        arguments in, exit code out; every error is one line
+options     what commands have in common: TIME|POSITION, names, --json
+looking     a journal and its schema, opened for a look
+wording     messages as dicts and as lines
+selection   which messages are wanted
+progress    a bar on a terminal
+info        what a journal is
+cat         its messages, and those of the end as they come
+verify      whether all of it can be read
+repair      cut out what cannot be read
+export      into a file of JSON Lines or Parquet
+parquet     the latter, where pyarrow is installed
+trace       what led to a message, and what it led to
+
+Exit codes: 0 all is well, 1 the journal is damaged, 2 wrong usage, no journal or one in use, 130 Ctrl-C,
+141 nobody reads the output.
+
+May import: everything but the package itself.
+"""

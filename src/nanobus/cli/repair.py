@@ -1,0 +1,60 @@
+"""`repair`: cut out what cannot be read, and keep it in a folder beside the journal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import nullcontext
+
+from nanobus.cli.looking import looking
+from nanobus.cli.options import Commands, add_command
+from nanobus.cli.verify import count
+from nanobus.journal.repair import Plan, Repair, Step, alone, aside_of, plan
+
+WORDS = {
+    "pad": "positions {0.position} to {0.end} become padding",
+    "cut": "everything from position {0.position} on is cut away",
+    "fill": "padding takes the place of the missing segment {0.position}",
+    "header": "the header of segment {0.position} is written anew",
+    "control": "the control file is made anew",
+}
+
+
+def add_to(commands: Commands) -> None:
+    parser = add_command(commands, "repair", run, "cut out what cannot be read, and keep it in a folder beside")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep what is behind a missing segment, instead of moving it aside"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    with looking(options.journal) as look:
+        with nullcontext() if options.dry_run else alone(look.scan.path):
+            count(look)
+            found = plan(look.scan, look.findings, fill_missing=options.keep)
+            aside = aside_of(look.scan.path) if found.steps else None
+            if aside is not None and not options.dry_run:
+                Repair(look.scan, found, aside).run()
+        show(found, aside, options)
+        return int(any(one.kind == "schema" for one in look.findings))
+
+
+def show(found: Plan, aside: str | None, options: argparse.Namespace) -> None:
+    if options.json:
+        steps = [{"action": one.action, "position": one.position, "end": one.end, "reason": one.reason}
+                 for one in found.steps]
+        print(json.dumps({"steps": steps, "head": found.head, "aside": aside, "done": not options.dry_run}))
+        return
+    for step in found.steps:
+        print(wording(step))
+    if aside is None:
+        print("nothing to repair")
+    elif options.dry_run:
+        print("nothing was changed")
+    else:
+        print(f"the journal ends at {found.head}; what was cut out is in {aside}")
+
+
+def wording(step: Step) -> str:
+    return f"{WORDS[step.action].format(step)}: {step.reason}"
