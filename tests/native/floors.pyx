@@ -19,9 +19,9 @@ def swap(uint64_t count):
 def copy(const unsigned char[::1] source, unsigned char[::1] target, uint64_t count):
     """Copy `source` `count` times, each time behind the last one, over and over through `target`."""
     cdef size_t size = source.shape[0], room = target.shape[0], at = 0
-    cdef uint64_t number
+    cdef uint64_t _number
     with nogil:
-        for number in range(count):
+        for _number in range(count):
             memcpy(&target[at], &source[0], size)
             at += size
             if at + size > room:
