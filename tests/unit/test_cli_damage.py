@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from nanobus import JournalBus
+from nanobus import JournalBus, Retention
+from nanobus.journal.looks import Finding
+from nanobus.journal.scan import JournalScan
 from recorded import HEADER, SEGMENT_SIZE, Command, flip, read_all, record, segments_of, snapshot
 
 
@@ -233,3 +235,65 @@ def test_an_open_journal_is_not_repaired(command, journal):
         command("repair", journal)
     assert command.code == 2
     assert "is open in a process" in command.errors
+
+
+def test_missing_first_segments_move_the_tail(command, journal, messages):
+    segments_of(journal)[0].unlink()
+    [damage] = command.row("verify", journal)["damage"]
+    assert (damage["position"], damage["resumes"]) == (0, SEGMENT_SIZE)
+    assert repaired(command, journal) == [one for one in messages if one[0] >= SEGMENT_SIZE]
+
+
+def test_a_symbolic_link_is_no_segment(command, journal, tmp_path, messages):
+    segment = segments_of(journal)[1]
+    segment.rename(tmp_path / "elsewhere")
+    segment.symlink_to(tmp_path / "elsewhere")
+    [damage] = command.row("verify", journal)["damage"]
+    assert (damage["kind"], damage["position"]) == ("missing", SEGMENT_SIZE)
+    assert len(command.lines("cat", journal)) < len(messages)
+
+
+def test_a_damaged_cursor_name_costs_the_cursors(command, journal, messages):
+    with JournalBus(journal) as bus, bus.reader("billing"):
+        pass
+    at = (journal / "control").read_bytes().index(b"billing\0")
+    flip(journal / "control", at + 2)
+    assert not command.row("verify", journal)["sound"]
+    assert command.row("info", journal)["cursors"] == {}
+    assert repaired(command, journal) == messages
+
+
+def test_segments_that_retention_takes_during_a_look_are_no_damage(journal, messages):
+    with JournalBus(journal, retention=Retention(count=1)) as bus, JournalScan(journal) as scan:
+        walk = scan.walk()
+        seen = [next(walk)]
+        bus.keep_house()
+        seen += walk
+    assert scan.control.tail > 0
+    assert not [one for one in seen if isinstance(one, Finding) and one.is_damage]
+    [removed] = [one for one in seen if isinstance(one, Finding)]
+    assert removed.kind == "removed"
+    assert removed.resumes == scan.control.tail
+    read = [one.position for one in seen if not isinstance(one, Finding)]
+    assert read[-1] == messages[-1][0]
+    assert set(read) <= {position for position, _, _ in messages}
+
+
+def test_an_empty_journal_is_sound(command, tmp_path):
+    JournalBus(tmp_path / "journal").close()
+    assert command.row("verify", tmp_path / "journal")["messages"] == 0
+    assert command.code == 0
+    assert command.row("info", tmp_path / "journal")["head"] == 0
+    assert command("cat", tmp_path / "journal") == ""
+    assert command("repair", tmp_path / "journal") == "nothing to repair\n"
+
+
+def test_every_journal_without_checksums_is_walked_too(command, tmp_path):
+    path = tmp_path / "journal"
+    record(path, readings=60, checksum=False, timestamps=False)
+    messages = read_all(path)
+    (path / "control").unlink()
+    assert len(command.lines("cat", path)) == len(messages)
+    assert repaired(command, path) == messages
+    row = command.row("info", path)
+    assert (row["timestamps"], row["checksums"]) == (False, False)

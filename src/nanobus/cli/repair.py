@@ -16,7 +16,8 @@ WORDS = {
     "cut": "everything from position {0.position} on is cut away",
     "fill": "padding takes the place of the missing segment {0.position}",
     "header": "the header of segment {0.position} is written anew",
-    "control": "the control file is made anew",
+    "tail": "the journal begins at {0.end}",
+    "control": "the control file is made anew, without named cursors",
 }
 
 

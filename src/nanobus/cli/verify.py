@@ -12,6 +12,7 @@ from nanobus.bus.envelope import Envelope
 from nanobus.cli.looking import Look, as_dict, looking, told
 from nanobus.cli.options import Commands, add_command
 from nanobus.cli.progress import Progress
+from nanobus.journal.scan import JournalScan
 from nanobus.journal.scanning import SegmentScan
 
 STEP = 1 << 24  # positions between two looks at the clock
@@ -21,6 +22,7 @@ STEP = 1 << 24  # positions between two looks at the clock
 class Tally:
     """Counts what a walk passes."""
 
+    scan: JournalScan
     progress: Progress
     start: int
     messages: int = 0
@@ -30,7 +32,8 @@ class Tally:
     def take(self, scan: SegmentScan) -> Iterator[Envelope]:
         """Pass the sound slots of a segment; nobody wants to see them."""
         before = scan.messages, scan.payload_bytes, scan.padding_bytes
-        while scan.walk(scan.position + STEP):
+        limit = self.scan.limit
+        while scan.position < limit and scan.walk(min(scan.position + STEP, limit)):
             self.progress.show(scan.position - self.start)
         self.messages += scan.messages - before[0]
         self.payload_bytes += scan.payload_bytes - before[1]
@@ -74,7 +77,7 @@ def count(look: Look) -> Tally:
     """Walk over the whole journal; the findings are the look's afterwards."""
     start = look.scan.tail
     with Progress((look.scan.head or 0) - start) as progress:
-        tally = Tally(progress, start)
+        tally = Tally(look.scan, progress, start)
         for _ in look.messages(take=tally.take):
             pass
     return tally

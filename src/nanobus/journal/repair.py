@@ -5,7 +5,8 @@
     damage with nothing sound behind it                         the journal ends there: the rest moves aside
     a segment's header                                          written anew
     a missing segment                                           what is behind moves aside, or padding takes its place
-    the control file                                            made anew from the segments' headers
+                      before all others                         the journal begins behind it
+    the control file                                            made anew from the segments' headers, without cursors
 
 First everything that will change is copied aside and synced, then it is changed; the head moves last. Whoever repeats a
 repair that was interrupted ends where it would have ended.
@@ -25,7 +26,7 @@ from pathlib import Path
 from nanobus.errors import JournalInUseError
 from nanobus.journal.looking import make_control, make_gap, make_header, with_end
 from nanobus.journal.looks import Finding
-from nanobus.journal.scan import CONTROL_NAME, SEGMENT_HEADER_SIZE, JournalScan, segment_name
+from nanobus.journal.scan import CONTROL_NAME, LARGEST_CONTROL, SEGMENT_HEADER_SIZE, JournalScan, segment_name
 
 PIECE = 1 << 20  # bytes that are copied at once
 
@@ -33,7 +34,7 @@ PIECE = 1 << 20  # bytes that are copied at once
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that a repair does: "pad" or "cut" from `position` to `end`, "fill" the missing segment at `position`,
-    "header" of the segment at `position`, "control", "head"."""
+    "header" of the segment at `position`, "tail": begin at `end`, "control"."""
 
     action: str
     position: int
@@ -65,7 +66,9 @@ def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool =
             continue
         assert one.position is not None
         position = one.position
-        if one.kind == "header":
+        if position < scan.tail:
+            steps.append(Step("tail", position, scan.tail, one.reason))
+        elif one.kind == "header":
             steps.append(Step("header", position, position, one.reason))
         elif one.resumes is None or (one.kind == "missing" and not fill_missing):
             head = position
@@ -78,8 +81,7 @@ def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool =
         else:
             end = min(one.resumes, position - position % size + size)
             steps.append(Step("pad", position, end, one.reason))
-    if scan.control is None:
-        steps.append(Step("control", 0, 0, scan.control_reason))
+    steps += [Step("control", 0, 0, one.reason) for one in findings if one.kind == "control"]
     if not any(one.action == "cut" for one in steps):
         head = max(scan.end, scan.head or 0)                # claims of the dead stay: opening makes them padding
     return Plan(tuple(steps), scan.tail, head)
@@ -136,10 +138,12 @@ class Repair:
         sync_folder(self._aside)
         for step in self._plan.steps:
             self._change(step)
-        content = scan.read_file(CONTROL_NAME, 1 << 20) if scan.control is not None else make_control(
-            scan.key, scan.segment_size, timestamps=scan.timestamps, checksum=scan.checksum
-        )
-        assert content is not None
+        is_lost = any(step.action == "control" for step in self._plan.steps)
+        content = None if is_lost else scan.read_file(CONTROL_NAME, LARGEST_CONTROL)
+        if content is None:
+            content = make_control(
+                scan.key, scan.segment_size, timestamps=scan.timestamps, checksum=scan.checksum
+            )
         temporary = self._folder / f"{CONTROL_NAME}.new"
         temporary.unlink(missing_ok=True)
         write_new(temporary, with_end(content, self._plan.tail, self._plan.head))

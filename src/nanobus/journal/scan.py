@@ -12,6 +12,7 @@ The order of the looks is that of journal_reader.pyx: first the slot, then head 
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -30,6 +31,7 @@ SEGMENT_NAME = re.compile(r"([0-9a-f]{16})\.segment")
 SEGMENT_HEADER_SIZE = 4096
 SLOT_ALIGNMENT = 32
 LARGEST_CONTROL = 1 << 20
+NO_LIMIT = 1 << 64
 IN_FLIGHT = "its writer is at it"
 
 Take = Callable[[SegmentScan], Iterator[Envelope]]
@@ -59,6 +61,8 @@ class JournalScan:
         From the control file, else from the first sound header of a segment.
     timestamps, checksum : bool
         Whether messages have them.
+    limit : int
+        Where `walk` ends at the latest: it would never catch up with those who write faster than it reads.
     end : int
         Behind the last sound slot that `walk` has passed.
 
@@ -91,6 +95,7 @@ class JournalScan:
             self.close()
             raise
         self.end = 0
+        self.limit = NO_LIMIT
         self._last: SegmentScan | None = None
 
     def close(self) -> None:
@@ -197,13 +202,18 @@ class JournalScan:
         again : callable, optional
             Called where nothing more is committed yet; whether to look again. None: that is the end.
         """
+        if start is None and (finding := self._judge_beginning()) is not None:
+            yield finding
         position = self.end = self.tail if start is None else self._first_slot(start)
+        self.limit = self._limit() if again is None else NO_LIMIT
         while True:
             base = position - position % self.segment_size
             scan = self._scan_of(base)
             if scan is None:
                 finding = self._judge_hole(position)
                 if finding is not None:
+                    if finding.resumes == position:             # made meanwhile
+                        continue
                     yield finding
                     if finding.resumes is None:
                         return
@@ -215,8 +225,14 @@ class JournalScan:
                 yield Finding("header", base, base, "the segment's header is damaged, or that of another journal")
             scan.position = position
             while True:
-                yield from take(scan)
+                for one in take(scan):
+                    if one.position >= self.limit:
+                        return
+                    yield one
+                    self.end = scan.position
                 self.end = max(self.end, scan.position)
+                if self.end >= self.limit:
+                    return
                 if scan.at_end:
                     break
                 finding, is_end = self._judge(scan)
@@ -271,6 +287,19 @@ class JournalScan:
         reason = IN_FLIGHT if any(intent.alive for intent in claims) else "its writer died: opening makes it padding"
         return Finding("claim", position, end, reason)
 
+    def _limit(self) -> int:
+        """Return the head while somebody alive has the journal open; else the end is where the slots end."""
+        control = self.control
+        return control.head if control is not None and any(one.alive for one in control.lines) else NO_LIMIT
+
+    def _judge_beginning(self) -> Finding | None:
+        """Say if the first segments are gone though nobody let them go: retention moves the tail first."""
+        bases = self.bases()
+        self.refresh()
+        if self.control is None or not bases or self.control.tail >= bases[0]:
+            return None
+        return Finding("missing", self.control.tail, bases[0], "the segment that holds it is missing")
+
     def _judge_hole(self, position: int) -> Finding | None:
         """Say why the segment of `position` is not there; None: it is the end."""
         self.refresh()
@@ -284,7 +313,7 @@ class JournalScan:
         elif later is None:
             return None
         if position - position % self.segment_size in bases and self._scan_of(position) is not None:
-            return Finding("claim", position, position, IN_FLIGHT)      # made meanwhile
+            return Finding("claim", position, position, IN_FLIGHT)
         return Finding("missing", position, later, "the segment that holds it is missing")
 
     def _stamp_behind(self, scan: SegmentScan) -> int | None:
@@ -343,8 +372,10 @@ class JournalScan:
             descriptor = os.open(
                 name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._folder
             )
-        except FileNotFoundError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ELOOP):
+                return None
+            raise
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             return None
