@@ -25,7 +25,7 @@ class Recovery:
     cut_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JournalStatistics(BusStatistics):
     """BusStatistics of a journal, whose `capacity` is that of a segment. `tail`: the first position that is kept;
     `durable`: every message before it is on the disk; `segments`: how many there are."""

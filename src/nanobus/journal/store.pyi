@@ -1,0 +1,13 @@
+import re
+from typing import Self, final
+
+SEGMENT_NAME: re.Pattern[str]
+LEFTOVER_NAME: re.Pattern[str]
+
+@final
+class SegmentStore:
+    path: str | None
+    def __new__(cls, path: object) -> Self: ...
+    def check_folder(self) -> None: ...
+    def leftovers(self) -> list[str]: ...
+    def discard(self, name: str) -> None: ...

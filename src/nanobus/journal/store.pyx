@@ -1,4 +1,5 @@
 """Where segments are kept: files of a folder that nobody else may write to, or memory that has no name."""
+cimport cython
 from libc.errno cimport EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
@@ -34,6 +35,7 @@ LEFTOVER_NAME = re.compile(r"\.[0-9a-f]{16}-\d+-\d+\.new")
 cdef uint64_t names_made = 0            # so that two threads never make the same temporary name
 
 
+@cython.final
 cdef class SegmentStore:
 
     def __cinit__(self, path):

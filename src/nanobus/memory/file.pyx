@@ -1,6 +1,7 @@
 """Files that are mapped and grow: their blocks are allocated before a byte of them is touched, so that a full disk is
 an error and never a signal.
 """
+cimport cython
 from libc.errno cimport EBADF, EBUSY, EEXIST, ENODATA, ENOENT, EPERM
 from libc.stdint cimport int64_t
 
@@ -72,6 +73,7 @@ cdef void close_window(Window *window) noexcept nogil:
         window.descriptor = 0
 
 
+@cython.final
 cdef class FileMapping(Mapping):
     """A whole file, mapped and shared with everybody who maps it; it can grow.
 
