@@ -11,6 +11,7 @@ from nanobus.core.atomics cimport (
 )
 from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, owner_before_exec, owner_self
+from nanobus.core.steps cimport step
 
 
 cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil:
@@ -40,7 +41,9 @@ cdef WriterLine *take_writer_line(Claims *claims) noexcept nogil:
     for index in range(claims.control.writer_lines):
         nobody = 0
         raise_to(&claims.control.writers_used, index + 1)           # before it is taken: a kill leaves no line unseen
+        step()
         if swap_if_equal(&claims.writers[index].owner, &nobody, claims.owner):
+            step()
             return &claims.writers[index]
     return NULL
 
@@ -51,7 +54,9 @@ cdef ReaderLine *take_reader_line(Claims *claims) noexcept nogil:
     for index in range(claims.control.reader_lines):
         nobody = 0
         raise_to(&claims.control.readers_used, index + 1)           # before it is taken: a kill leaves no line unseen
+        step()
         if swap_if_equal(&claims.readers[index].owner, &nobody, claims.owner):
+            step()
             return &claims.readers[index]
     return NULL
 
@@ -66,15 +71,18 @@ cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil:
     store_relaxed(&line.committed_bytes, 0)
     store_relaxed(&line.aborted, 0)
     store_relaxed(&line.full, 0)
+    step()
     store_release(&line.limit, 0)
     store_release(&line.intent_length, 0)
     store_release(&line.sealing, 0)
+    step()
     store_release(&line.owner, 0)                   # the next owner's swap acquires a clean line
 
 
 cdef void release_reader_line(ReaderLine *line) noexcept nogil:
     # After the last read of a slot: gate() acquires it.
     store_release_32(&line.gating, (line.gating & ~<uint32_t> GATING_STATE) + GATING_TURN + NOT_GATING)
+    step()
     store_release(&line.sealing, 0)
     line.gaps = 0
     store_relaxed(&line.lost_bytes, 0)
@@ -203,10 +211,14 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
         fence_full()                                # pairs with the fence in renew_limit
         header = claims.locate(claims, position)    # anew: looking elsewhere may have moved it
         if header != NULL and load_acquire(&header.stamp) == observed and all_dead(claims, position):
+            step()
             make_padding(header, length)
+            step()
             if swap_if_equal(&header.stamp, &observed, stamp):
+                step()
                 atomic_add(&claims.control.sealed, 1)
         store_release(sealing, 0)
+    step()
     retire_dead_at(claims, position)
 
 

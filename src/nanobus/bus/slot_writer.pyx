@@ -10,6 +10,7 @@ from nanobus.core.atomics cimport (
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport unix_ns
 from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, stamp_of
+from nanobus.core.steps cimport step
 
 
 cdef class SlotWriter(BusWriter):
@@ -61,6 +62,7 @@ cdef class SlotWriter(BusWriter):
             return
         if self.control.flags & TIMESTAMPS:
             header.timestamp = unix_ns()
+        step()
         if self.control.flags & CHECKSUM:
             header.crc32c = slot_checksum(header)
         self.publish(slot)
@@ -74,7 +76,9 @@ cdef class SlotWriter(BusWriter):
         cdef WriterLine *line = self.line
         store_relaxed(&line.committed, line.committed + 1)
         store_relaxed(&line.committed_bytes, line.committed_bytes + slot.header.size)
+        step()
         store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        step()
         store_release(&line.intent_length, 0)               # after the stamp: settle looks at the stamp last
 
     cdef void abort(self, Slot *slot) noexcept nogil:
@@ -85,8 +89,12 @@ cdef class SlotWriter(BusWriter):
         slot.header.source = 0
         slot.header.message = PADDING_ID
         slot.header.cause = 0
+        slot.header.crc32c = slot_checksum(slot.header)
+        step()
         store_release(&slot.header.stamp, stamp_of(slot.position, self.key))
+        step()
         store_release(&line.intent_length, 0)
+        step()
         fence_full()
         if load_relaxed_32(&self.control.parked):
             wake(self.control)

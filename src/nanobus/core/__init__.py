@@ -7,6 +7,7 @@ clock      wall-clock and monotonic nanoseconds
 crc32c     the checksum of a slot, by instruction where the processor has one
 owner      who holds a line of a control block, and whether that process still lives
 parking    sleeping until another thread or process says there is news
+steps      dying on purpose at any step, in a build for the kill sweep
 
 Imports nothing of nanobus.
 """

@@ -43,9 +43,11 @@ cdef inline uint32_t relative_cause(uint64_t position, uint64_t cause) noexcept 
     return <uint32_t> distance if cause < position and distance <= UINT32_MAX else 0
 
 cdef inline uint32_t slot_checksum(const SlotHeader *header) noexcept nogil:
-    """CRC-32C of size, source, message, timestamp, cause and payload; the stamp vouches for the position."""
+    """CRC-32C of size, source, message, timestamp, cause and payload; the stamp vouches for the position. Of padding
+    only the header counts: what is behind it is of a claim that was never finished."""
     cdef const uint8_t *bytes = <const uint8_t *> header
-    return crc32c(crc32c(0, bytes + 8, 16), bytes + 28, 4 + <size_t> header.size)
+    cdef size_t size = 0 if header.message == PADDING_ID else header.size
+    return crc32c(crc32c(0, bytes + 8, 16), bytes + 28, 4 + size)
 
 cdef inline void make_padding(SlotHeader *header, uint64_t length) noexcept nogil:
     """Let readers skip the `length` bytes from here on; the stamp is the caller's to write."""
@@ -53,5 +55,5 @@ cdef inline void make_padding(SlotHeader *header, uint64_t length) noexcept nogi
     header.source = 0
     header.message = PADDING_ID
     header.timestamp = 0
-    header.crc32c = 0
     header.cause = 0
+    header.crc32c = slot_checksum(header)       # a wrong size would hide the messages behind

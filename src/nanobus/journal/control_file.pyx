@@ -15,6 +15,7 @@ from nanobus.bus.control cimport (
     BYTE_ORDER_MARK, IDENTITY_SIZE, MAX_LINES, ControlBlock, ReaderLine, WriterLine
 )
 from nanobus.core.crc32c cimport crc32c
+from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport (
     CURSOR_COUNT, JOURNAL_VERSION, LARGEST_SEGMENT, SMALLEST_SEGMENT, JournalBlock, JournalCursor
 )
@@ -106,11 +107,15 @@ cdef int make_control(SegmentStore store, str path, const ControlBlock *control)
         os.unlink(temporary)
     cdef FileMapping made = FileMapping(temporary, control.control_size)
     try:
+        step()
         memcpy(made.address, control, sizeof(ControlBlock))
+        step()
         made.sync()
     finally:
         made.close()
+    step()
     os.rename(temporary, path)
+    step()
     store.sync_names()
     return 0
 

@@ -10,6 +10,7 @@ from nanobus.bus.claims cimport Claims, disown
 from nanobus.core.atomics cimport load_acquire, store_release, swap_if_equal
 from nanobus.core.crc32c cimport crc32c
 from nanobus.core.owner cimport owner_alive, owner_before_exec
+from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport CURSOR_COUNT, CURSOR_NAME_SIZE, JournalCursor, journal_block, journal_cursors
 
 from nanobus.errors import CorruptJournalError, CursorInUseError, TooManyHandlesError
@@ -70,10 +71,15 @@ cdef JournalCursor *add_cursor(const Claims *claims, str name, uint64_t position
     for index in range(<uint32_t> CURSOR_COUNT):
         if not is_used(&cursors[index]):
             memcpy(&cursors[index].name[8], &padded[8], CURSOR_NAME_SIZE - 8)
+            step()
             cursors[index].name_crc32c = crc32c(0, <const uint8_t *> padded, CURSOR_NAME_SIZE)
+            step()
             store_release(&cursors[index].position, position)
+            step()
             store_release(&cursors[index].owner, claims.owner)
+            step()
             store_release(<uint64_t *> cursors[index].name, first)
+            step()
             return &cursors[index]
     raise TooManyHandlesError(f"all {CURSOR_COUNT} named cursors are taken: drop one to make room for {name!r}")
 
@@ -104,7 +110,9 @@ cdef int drop_cursor(const Claims *claims, str name) except -1:
     cdef JournalCursor *cursor = take_cursor(claims, name)
     if cursor == NULL:
         raise KeyError(name)
+    step()
     store_release(<uint64_t *> cursor.name, 0)
+    step()
     store_release(&cursor.owner, 0)
     return 0
 

@@ -1,8 +1,9 @@
 """Group commit; the protocol is told in durability.pxd."""
 import os
 
-from libc.errno cimport ENOENT
-from libc.stdint cimport INT64_MAX, int64_t, uint64_t
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOENT, ENOMEM
+from libc.stdint cimport int64_t, uint64_t
 
 from nanobus.bus.claims cimport SETTLE_AFTER_NS, Claims, frontier, settle
 from nanobus.bus.control cimport WRITERS_PARKED
@@ -10,6 +11,7 @@ from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport fence_full, load_acquire, load_relaxed_32, store_release, swap_if_equal
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.owner cimport owner_alive
+from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport JournalBlock, journal_block
 from nanobus.journal.seeking cimport Seeker, begin_seeking, end_seeking
 from nanobus.journal.store cimport SegmentStore
@@ -17,10 +19,16 @@ from nanobus.journal.store cimport SegmentStore
 from nanobus.errors import MappingError
 
 
+cdef enum:
+    SIGNAL_CHECK_NS = 50_000_000
+
+
 cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, uint64_t *sealing) except -1:
-    cdef int error
-    with nogil:
-        error = wait_until_durable(claims, store, end, sealing)
+    cdef int error = EAGAIN
+    while error == EAGAIN:
+        with nogil:
+            error = wait_until_durable(claims, store, end, sealing)
+        PyErr_CheckSignals()                                # an open claim of somebody may keep it for long
     if error:
         raise MappingError(
             error, f"the disk refused to keep what was written ({os.strerror(error)}): "
@@ -31,6 +39,7 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
 
 
 cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t end, uint64_t *sealing) noexcept nogil:
+    """0, the errno of the disk, or EAGAIN: it is time to look for signals."""
     cdef JournalBlock *block = journal_block(claims.control)
     cdef uint64_t stalled_at = 0, reached
     cdef int64_t stalled_since = 0, now
@@ -39,7 +48,7 @@ cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t e
     cdef Wait waiting
     cdef int error = 0
     begin_seeking(&seeker, &own, claims, store)
-    begin(&waiting, claims.control, WRITERS_PARKED, INT64_MAX)
+    begin(&waiting, claims.control, WRITERS_PARKED, SIGNAL_CHECK_NS)
     waiting.longest_sleep = STALL_RECHECK_NS
     while not error and load_acquire(&block.durable) < end:
         error = sync_once(&own, store)
@@ -54,7 +63,8 @@ cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t e
             elif now - stalled_since > SETTLE_AFTER_NS:
                 settle(&own, reached, sealing)
                 stalled_since = now
-        pause(&waiting)
+        if not pause(&waiting):
+            error = EAGAIN
     end_seeking(&seeker)
     return error
 
@@ -68,30 +78,38 @@ cdef int sync_once(Claims *claims, SegmentStore store) noexcept nogil:
     if not swap_if_equal(&block.syncing, &holder, claims.owner):
         if holder == claims.owner or owner_alive(holder) or not swap_if_equal(&block.syncing, &holder, claims.owner):
             return 0
+    step()
     begun = load_acquire(&block.durable)
     reached = frontier(claims)
     error = 0
     if reached > begun:
-        error = sync_range(store, begun, reached, claims.section, load_acquire(&block.tail))
-        if error:
-            store_release(&block.sync_error, error)
-        else:
+        error = sync_range(store, block, begun, reached, claims.section)
+        step()
+        if error == 0:
             store_release(&block.durable, reached)
+            step()
             store_release(&block.durable_check, reached ^ claims.control.key)
+        elif error not in (EMFILE, ENFILE, ENOMEM, EINTR):      # those only kept it from asking the disk
+            store_release(&block.sync_error, error)
+    step()
     store_release(&block.syncing, 0)
+    step()
     fence_full()                                            # pairs with fence_heavy_side in pause
     if load_relaxed_32(&claims.control.parked):
         wake(claims.control)
     return error
 
 
-cdef int sync_range(SegmentStore store, uint64_t begun, uint64_t reached, uint64_t size, uint64_t tail) noexcept nogil:
+cdef int sync_range(
+    SegmentStore store, const JournalBlock *block, uint64_t begun, uint64_t reached, uint64_t size
+) noexcept nogil:
     cdef uint64_t base = begun & ~(size - 1)
     cdef bint names = begun == base
     cdef int error
     while base < reached:
         error = store.sync_segment(base)
-        if error and not (error == ENOENT and base < tail):     # retention took it: nobody misses it
+        step()
+        if error and not (error == ENOENT and base < load_acquire(&block.tail)):   # retention took it
             return error
         names = names or base > begun
         base += size

@@ -5,6 +5,8 @@ from typing import Literal
 from nanobus.bus.base import Bus, BusReader
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
+COUNTS_STEPS: bool
+
 class JournalBus(Bus):
     @property
     def path(self) -> str | None: ...

@@ -10,7 +10,9 @@ import os
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
-from nanobus.bus.claims cimport Claims, bind, gate, reap, release_reader_line, take_reader_line, take_writer_line
+from nanobus.bus.claims cimport (
+    Claims, bind, frontier, gate, reap, release_reader_line, take_reader_line, take_writer_line
+)
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
 from nanobus.bus.forking cimport disown_former_lines
@@ -20,6 +22,7 @@ from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
 from nanobus.core.parking cimport fence_heavy_side_works
+from nanobus.core.steps cimport COUNTS_STEPS as counts_steps
 from nanobus.journal.control_file cimport control_of, open_control, share
 from nanobus.journal.cursors cimport (
     add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
@@ -34,12 +37,13 @@ from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, lea
 from nanobus.journal.store cimport SegmentStore
 from nanobus.journal.trimming cimport trim
 
-from nanobus.errors import MappingError, TooManyHandlesError
+from nanobus.errors import CorruptJournalError, MappingError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, lock_file
 from nanobus.journal.keeper import Keeper
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
 LOG = logging.getLogger("nanobus.journal")
+COUNTS_STEPS = bool(counts_steps)        # this is the build that the kill sweep needs
 
 cdef tuple SYNC_POLICIES = ("none", "interval", "commit")
 
@@ -147,11 +151,11 @@ cdef class JournalBus(Bus):
         found = self.recovery
         if found.cut_bytes:
             LOG.warning(
-                "%s: recovered after a %s: %d bytes from position %d on had not reached the disk and were cut away",
+                "%s (%s): recovered: %d bytes from position %d on are not there, or not sound, and were cut away",
                 path, found.reason, found.cut_bytes, found.cut_from,
             )
         elif found.sealed:
-            LOG.warning("%s: recovered after a %s: %d unfinished messages sealed", path, found.reason, found.sealed)
+            LOG.warning("%s (%s): recovered: %d unfinished messages sealed", path, found.reason, found.sealed)
 
     @property
     def tail(self):
@@ -199,7 +203,8 @@ cdef class JournalBus(Bus):
             A reader has it.
         """
         self.check_open()
-        drop_cursor(&self.claims, name)
+        with self.lock_cursors():
+            drop_cursor(&self.claims, name)
 
     def statistics(self):
         """Return a JournalStatistics: a moment's look at the counters; see `Bus.statistics`."""
@@ -252,6 +257,7 @@ cdef class JournalBus(Bus):
 
         The memory goes when the last handle does. Other processes, and other JournalBus objects, go on.
         """
+        cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
         keeper, self.keeper = self.keeper, None
         if keeper is not None:
             keeper.stop()
@@ -260,17 +266,23 @@ cdef class JournalBus(Bus):
         if was_open and self.path is not None:
             try:
                 if self.sync_policy != "none":
-                    self.sync_now()
+                    ensure_durable(&self.claims, self.store, frontier(&self.claims), &sealing)
             finally:
                 if not self.has_lines():
-                    self.store.unlock()                     # nothing of this object can write any more
+                    self.store.unlock()                     # nothing of this object has a line any more
 
     cdef bint has_lines(self):
+        """Whether a handle has still to let go of its line: a claim in flight, a thread on its way out of a wait."""
+        cdef JournalReader reader
         cdef JournalWriter writer
         for handle in list(self.handles):
             if isinstance(handle, JournalWriter):
                 writer = handle
                 if writer.line != NULL:
+                    return True
+            else:
+                reader = handle
+                if reader.line != &reader.own_line:
                     return True
         return False
 
@@ -313,6 +325,8 @@ cdef class JournalBus(Bus):
         if isinstance(start, datetime.datetime):
             if start.tzinfo is None:
                 raise ValueError(f"start must be an aware datetime, got {start!r}")
+            if not self.claims.control.flags & TIMESTAMPS:
+                raise ValueError(f"start can be a time only in a journal with timestamps, got {start!r}")
             return 0
         if isinstance(start, str) and start not in ("oldest", "newest"):
             return check_cursor_name(start)
@@ -335,7 +349,10 @@ cdef class JournalBus(Bus):
             reader.named = take_cursor(&self.claims, name)
             if reader.named != NULL:
                 start = load_acquire(&reader.named.position)
-            reader.place(start, gating, lag_limit)
+            try:
+                reader.place(start, gating, lag_limit)
+            except ValueError as error:
+                raise CorruptJournalError(f"the cursor {name!r} is damaged: {error}", position=start) from None
             if reader.named == NULL:
                 reader.named = add_cursor(&self.claims, name, reader.cursor)
         return reader
@@ -350,6 +367,7 @@ cdef class JournalBus(Bus):
         cdef Slot slot
         cdef uint64_t tail = load_acquire(&journal_block(self.claims.control).tail)
         for base in reversed(self.store.bases()):
+            leave_segment(&reader.segment)                  # its looks only go forward
             reader.cursor = reader.next = max(<uint64_t> base, tail)
             if reader.peek(&slot) == BUS_OK and slot.header.timestamp < time or base <= tail:
                 break

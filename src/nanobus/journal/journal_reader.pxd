@@ -33,6 +33,7 @@ cdef class JournalReader(BusReader):
     cdef BusStatus look_again(self) noexcept nogil
     cdef BusStatus look_closely(self, Slot *slot) noexcept nogil
     cdef bint starts_message(self, uint64_t position) noexcept nogil
+    cdef bint is_padded(self, uint64_t position) noexcept nogil
     cdef int place(self, object start, bint gate, object lag_limit) except -1
     cdef uint64_t keep_place(self, uint64_t position) noexcept nogil
     cdef uint64_t find_time(self, int64_t time) noexcept nogil

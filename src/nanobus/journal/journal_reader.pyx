@@ -22,10 +22,11 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
+from nanobus.core.steps cimport step
 from nanobus.journal.failures cimport raise_failure_at
 from nanobus.journal.layout cimport journal_block
 from nanobus.journal.segment cimport (
-    SEGMENT_MISSING, SLOT_DAMAGED, SLOT_TOO_LONG, enter_segment, is_inside, leave_segment, reach,
+    SEGMENT_MISSING, SEGMENT_SHORT, SLOT_DAMAGED, SLOT_TOO_LONG, enter_segment, is_inside, leave_segment, reach,
     segment_end, slot_in, slot_in_place
 )
 from nanobus.journal.store cimport SegmentStore
@@ -161,7 +162,7 @@ cdef class JournalReader(BusReader):
         slot.header = header
         slot.payload = <uint8_t *> (header + 1)
         self.next = end
-        if self.careful and header.message != PADDING_ID and slot_checksum(header) != header.crc32c:
+        if self.careful and slot_checksum(header) != header.crc32c:
             # Its size may be what is wrong: then nobody knows where the next message starts.
             return BUS_CORRUPT if self.starts_message(end) else self.fail(SLOT_DAMAGED, self.cursor)
         return BUS_OK
@@ -178,11 +179,27 @@ cdef class JournalReader(BusReader):
             return False
         return load_acquire(&slot_in(&self.segment, position).stamp) == stamp_of(position, self.control.key)
 
+    cdef bint is_padded(self, uint64_t position) noexcept nogil:
+        """Whether padding covers `position`, which is past the end of its file: only padding need not exist."""
+        cdef uint64_t at = self.segment.base, end
+        cdef SlotHeader *header
+        while reach(&self.segment, at + SLOT_HEADER_SIZE) == 0:
+            header = slot_in(&self.segment, at)
+            end = at + slot_length(header.size)
+            if load_acquire(&header.stamp) != stamp_of(at, self.control.key):
+                return False
+            if end > position:
+                return header.message == PADDING_ID
+            at = end
+        return False
+
     cdef void advance(self) noexcept nogil:
         cdef uint64_t next = self.next
         self.cursor = next
+        step()
         store_release(&self.line.position, next)            # after the last read of the slot: gate() acquires it
         if self.named != NULL:
+            step()
             store_release(&self.named.position, next)
 
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
@@ -197,6 +214,8 @@ cdef class JournalReader(BusReader):
             if position < load_acquire(&journal_block(self.control).tail):
                 return BUS_EMPTY                            # retention took it
             error = SEGMENT_MISSING
+        if error == SEGMENT_SHORT and self.is_padded(position):
+            return BUS_EMPTY
         if error:
             return self.fail(error, position)
         if load_acquire(&slot_in(&self.segment, position).stamp) != stamp_of(position, self.key):
@@ -256,7 +275,8 @@ cdef class JournalReader(BusReader):
             raise ValueError(f"start must be kept still: retention removed what is before {tail}, got {start}")
         if wanted < head and wanted & (self.segment.size - 1):
             if wanted % SLOT_ALIGNMENT == 0 and self.follow(wanted + SLOT_HEADER_SIZE) == BUS_FAILED:
-                self.raise_failure()
+                if self.failure != SEGMENT_SHORT or not self.is_padded(wanted):
+                    self.raise_failure()
             if wanted % SLOT_ALIGNMENT or not self.starts_message(wanted):
                 raise ValueError(f"start must be the position of a message, and none starts at {start}")
         return 0

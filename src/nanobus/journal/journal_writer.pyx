@@ -18,6 +18,7 @@ from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire, load_relaxed, load_relaxed_32, store_release, swap_if_equal
 from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader, make_padding, slot_length, stamp_of
+from nanobus.core.steps cimport step
 from nanobus.journal.durability cimport ensure_durable
 from nanobus.journal.failures cimport raise_failure_at
 from nanobus.journal.segment cimport (
@@ -48,10 +49,13 @@ cdef class JournalWriter(SlotWriter):
         ):
             return self.claim_slowly(size, slot)
         store_release(&line.intent_position, position)
+        step()
         store_release(&line.intent_length, end - position)
+        step()
         if rarely(not swap_if_equal(&self.control.head, &position, end)):
             store_release(&line.intent_length, 0)
             return self.claim_slowly(size, slot)
+        step()
         open_slot(slot, position, slot_in(&self.segment, position), size)
         return BUS_OK
 
@@ -69,14 +73,14 @@ cdef class JournalWriter(SlotWriter):
         while True:
             end = position + slot_length(size)
             limit = segment_end(position, self.segment.size)
-            if end > limit:
-                if not self.reach(position, position + SLOT_HEADER_SIZE):
+            if not self.reach(position, end if end <= limit else position + SLOT_HEADER_SIZE):
+                if load_acquire(&self.control.head) == position:
                     return BUS_FAILED
+                position = load_acquire(&self.control.head)         # others went on, and the segment may be gone
+            elif end > limit:
                 if self.win(&position, limit):
                     self.fill_up(position, limit)
                     position = limit
-            elif not self.reach(position, end):
-                return BUS_FAILED
             elif self.win(&position, end):
                 open_slot(slot, position, slot_in(&self.segment, position), size)
                 return BUS_OK
@@ -95,8 +99,11 @@ cdef class JournalWriter(SlotWriter):
     cdef bint win(self, uint64_t *position, uint64_t end) noexcept nogil:
         """Lines 3 to 5 of the protocol; where another writer was faster `position` becomes the head."""
         store_release(&self.line.intent_position, position[0])
+        step()
         store_release(&self.line.intent_length, end - position[0])
+        step()
         if swap_if_equal(&self.control.head, position, end):
+            step()
             return True
         store_release(&self.line.intent_length, 0)
         return False
@@ -105,14 +112,17 @@ cdef class JournalWriter(SlotWriter):
         """Turn a claim that goes to the segment's end into padding, of which only the header need exist."""
         cdef SlotHeader *header = slot_in(&self.segment, position)
         make_padding(header, end - position)
+        step()
         store_release(&header.stamp, stamp_of(position, self.key))
+        step()
         store_release(&self.line.intent_length, 0)
+        step()
         fence_full()
         if load_relaxed_32(&self.control.parked):
             wake(self.control)
 
     cdef int ensure(self, uint64_t end) except -1:
-        if self.bus.claiming and get_ident() in self.bus.claiming.values():
+        if self.bus.claiming and get_ident() in self.bus.claiming.copy().values():     # others change it meanwhile
             return 0                                        # behind an open claim nothing is durable: its end ensures
         self.busy = True
         try:

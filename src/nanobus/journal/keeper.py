@@ -21,9 +21,10 @@ class Keeper:
     """
 
     def __init__(self, journal: Kept, interval: float) -> None:
-        self._journal = weakref.ref(journal)
+        stopped = threading.Event()
+        self._journal = weakref.ref(journal, lambda _: stopped.set())
         self._interval = interval
-        self._stopped = threading.Event()
+        self._stopped = stopped
         self._thread = threading.Thread(target=self._run, name="nanobus-journal", daemon=True)
         self._thread.start()
 

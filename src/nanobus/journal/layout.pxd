@@ -32,12 +32,13 @@ cdef struct SegmentHeader:
 
 cdef struct JournalBlock:
     uint64_t tail                       # the first position that is kept
+    uint64_t tail_check                 # tail ^ key
     uint64_t durable                    # every slot before it is on the disk
     uint64_t durable_check              # durable ^ key
     uint64_t syncing                    # owner.pxd: who is syncing; 0: nobody
     uint64_t sync_error                 # errno of the first sync that failed: nothing is promised any more
     uint64_t boot[2]                    # of the machine, when the journal was last opened alone
-    uint64_t unused[9]
+    uint64_t unused[8]
 
 cdef struct JournalCursor:
     char name[CURSOR_NAME_SIZE]         # all zero: free

@@ -5,7 +5,10 @@ from libc.string cimport memset
 from nanobus.bus.claims cimport Claims, release_reader_line, release_writer_line, settle
 from nanobus.bus.control cimport CHECKSUM, ControlBlock, ReaderLine, WriterLine
 from nanobus.core.atomics cimport load_acquire, store_release
-from nanobus.core.layout cimport PADDING_ID, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
+from nanobus.core.layout cimport (
+    PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
+)
+from nanobus.core.steps cimport step
 from nanobus.journal.control_file cimport read_boot
 from nanobus.journal.layout cimport (
     CURSOR_COUNT, SEGMENT_HEADER_SIZE, JournalBlock, JournalCursor, journal_block, journal_cursors
@@ -17,7 +20,7 @@ from nanobus.memory.platform cimport close_file
 
 import os
 
-from nanobus.errors import CorruptJournalError
+from nanobus.errors import CorruptJournalError, MappingError
 from nanobus.journal.reports import Recovery
 
 # No process has this name: a pid above every limit, and a start time no process is given.
@@ -34,30 +37,42 @@ cdef object recover(const Claims *claims, SegmentStore store):
     cdef bint rebooted
     read_boot(boot)
     rebooted = block.boot[0] != boot[0] or block.boot[1] != boot[1]
-    is_new = block.boot[0] == 0 and block.boot[1] == 0 and head_before == 0
+    is_new = block.boot[0] == 0 and block.boot[1] == 0 and head_before == 0 and not store.bases()
     for name in store.leftovers():
         store.discard(name)
     unclean = has_lines(claims)
-    bases = keep_from_tail(store, block, head_before)
+    step()
+    bases = keep_from_tail(store, control, max(durable, 0 if rebooted else head_before))
+    step()
     if rebooted and not is_new:
         end = sound_end(claims, store, max(durable, <uint64_t> block.tail), True)
         clear_lines(claims)
+        step()
         cut = cut_at(claims, store, end, bases)
         durable = end
     else:
         if unclean:
             seal_claims(claims, store)
+        step()
         clear_lines(claims)
+        step()
         cut = 0
         end = proven_head(claims, store, bases, head_before)
     bring_cursors(control, block.tail, end)
+    step()
     store_release(&block.sync_error, 0)
     store_release(&block.syncing, 0)
+    step()
     store_release(&control.head, end)
+    step()
     store_release(&block.durable, min(durable, <uint64_t> end))
+    step()
     store_release(&block.durable_check, block.durable ^ control.key)
+    step()
     block.boot[0] = boot[0]
+    step()
     block.boot[1] = boot[1]
+    step()
     sealed = control.sealed - sealed_before
     reason = "new" if is_new else "reboot" if rebooted else "crash" if unclean else "clean"
     lost = max(cut, head_before - end if head_before > end else 0)
@@ -80,18 +95,20 @@ cdef bint has_lines(const Claims *claims):
     return False
 
 
-cdef list keep_from_tail(SegmentStore store, JournalBlock *block, uint64_t head):
-    """Finish a removal that was interrupted; return what is left."""
+cdef list keep_from_tail(SegmentStore store, ControlBlock *control, uint64_t promised):
+    """Finish a removal that was interrupted; return what is left, which must reach up to `promised`."""
+    cdef JournalBlock *block = journal_block(control)
     bases = store.bases()
-    if not bases:
-        if head:
-            raise CorruptJournalError(f"{store.path!r} has no segments, and its head is at {head}", position=0)
-        block.tail = 0
-        return bases
-    if block.tail not in bases:
-        store_release(&block.tail, bases[0])
+    is_trusted = block.tail_check == block.tail ^ control.key
+    if not bases and promised > (block.tail if is_trusted else 0):
+        raise CorruptJournalError(f"{store.path!r} has no segments, and its head is at {promised}", position=0)
+    if not is_trusted or (bases and block.tail not in bases):
+        store_release(&block.tail, bases[0] if bases else 0)
+        step()
+        store_release(&block.tail_check, block.tail ^ control.key)
     for base in bases:
         if base < block.tail:
+            step()
             store.remove_segment(base)
     return [base for base in bases if base >= block.tail]
 
@@ -104,11 +121,13 @@ cdef int seal_claims(const Claims *claims, SegmentStore store) except -1:
     for index in range(claims.control.writer_lines):
         if claims.writers[index].intent_length:
             store_release(&claims.writers[index].owner, DEAD_OWNER)
+            step()
     claims.control.writers_used = claims.control.writer_lines
     with nogil:
         begin_seeking(&seeker, &own, claims, store)
         for index in range(claims.control.writer_lines):
             if load_acquire(&claims.writers[index].intent_length):
+                step()
                 settle(&own, load_acquire(&claims.writers[index].intent_position), &sealing)
         end_seeking(&seeker)
     return 0
@@ -142,12 +161,11 @@ cdef uint64_t sound_end(const Claims *claims, SegmentStore store, uint64_t start
         end = position + slot_length(header.size)
         if end > segment_end(position, claims.section):
             break
-        if header.message != PADDING_ID:
-            if reach(&segment, end):
-                break
-            header = slot_in(&segment, position)
-            if checked and control.flags & CHECKSUM and slot_checksum(header) != header.crc32c:
-                break
+        if header.message != PADDING_ID and reach(&segment, end):
+            break
+        header = slot_in(&segment, position)
+        if checked and control.flags & CHECKSUM and slot_checksum(header) != header.crc32c:
+            break
         position = end
     leave_segment(&segment)
     return position
@@ -158,42 +176,77 @@ cdef uint64_t proven_head(const Claims *claims, SegmentStore store, list bases, 
     cdef uint64_t end
     if not bases:
         return head
-    start = max([base for base in bases if base <= head] or bases[:1])
+    starts = [base for base in bases if base <= head] or bases[:1]
+    start = starts.pop()
     end = sound_end(claims, store, start, False)
-    if end >= head or head % 32 or head > segment_end(bases[len(bases) - 1], claims.section):
+    if starts and end == start and end != head:
+        end = sound_end(claims, store, starts.pop(), False)     # a segment made ahead holds nothing yet
+    last = segment_end(bases[len(bases) - 1], claims.section)
+    if end >= head or head % SLOT_ALIGNMENT or head > last + claims.section:
         return end
-    return head                                         # damage in between: readers are told where it is
+    return head                                         # damage, or a segment is missing: readers are told where it is
 
 
 cdef uint64_t cut_at(const Claims *claims, SegmentStore store, uint64_t end, list bases) except? 0:
     """Make everything from `end` on zero or gone; return how many bytes of the log that were, at most."""
     cdef uint64_t base = end & ~(claims.section - 1)
     cdef uint64_t behind = 0
-    cdef int descriptor
+    cdef uint64_t written
     for later in reversed(bases):                       # from the last: what is left is a prefix at every moment
-        if later > base:
-            behind = max(behind, segment_end(later, claims.section) - end)
+        if later < base:
+            break
+        written = last_written(store, later, end - later if later == base else 0)
+        behind = max(behind, later + written - end if written else 0)
+        step()
+        if later > base or (end == base and not has_header(claims, store, base)):
             store.remove_segment(later)
-    if base not in bases:
-        return behind
+        elif written:
+            cut_segment(store, base, end - base)
+        step()
+    store.sync_names()                                  # no segment that was removed comes back
+    return behind
+
+
+cdef int cut_segment(SegmentStore store, uint64_t base, uint64_t kept) except -1:
+    """Leave zeros behind the first `kept` positions of a segment, on the disk too."""
     descriptor = store.open_segment(base)
     if descriptor < 0:
-        return behind
+        raise cutting_failed(-descriptor, base + kept, store)
     try:
         size = os.fstat(descriptor).st_size
-        kept = SEGMENT_HEADER_SIZE + end - base
         page = os.sysconf("SC_PAGESIZE")
-        if end == base and not has_header(claims, store, base):
-            store.remove_segment(base)
-        elif kept < size:
-            behind = max(behind, written_behind(descriptor, kept, size))
-            os.ftruncate(descriptor, kept)
-            os.posix_fallocate(descriptor, 0, max(size, -(-kept // page) * page))
-            os.fsync(descriptor)
+        os.ftruncate(descriptor, SEGMENT_HEADER_SIZE + kept)
+        step()
+        os.posix_fallocate(descriptor, 0, max(size, -(-(SEGMENT_HEADER_SIZE + kept) // page) * page))
+        step()
+        os.fsync(descriptor)
+    except OSError as error:
+        raise cutting_failed(error.errno, base + kept, store) from None
     finally:
         close_file(descriptor)
-    store.sync_names()
-    return behind
+    return 0
+
+
+cdef object cutting_failed(int error, uint64_t position, SegmentStore store):
+    return MappingError(error, f"cannot cut the journal at {position}: {os.strerror(error)}", store.path)
+
+
+cdef uint64_t last_written(SegmentStore store, uint64_t base, uint64_t start) except? 0:
+    """Positions of a segment up to its last byte from `start` on that is not zero; 0 where all are."""
+    cdef uint64_t at = SEGMENT_HEADER_SIZE + start, end = 0
+    descriptor = store.open_segment(base)
+    if descriptor < 0:
+        return 0
+    try:
+        while chunk := os.pread(descriptor, 1 << 20, at):
+            if written := len(chunk.rstrip(b"\0")):
+                end = at + written - SEGMENT_HEADER_SIZE
+            at += len(chunk)
+    except OSError as error:
+        raise MappingError(error.errno, f"cannot read the segment at {base}: {error.strerror}", store.path) from None
+    finally:
+        close_file(descriptor)
+    return end
 
 
 cdef bint has_header(const Claims *claims, SegmentStore store, uint64_t base):
@@ -202,19 +255,6 @@ cdef bint has_header(const Claims *claims, SegmentStore store, uint64_t base):
     found = enter_segment(&segment, store, claims.control, base) == 0
     leave_segment(&segment)
     return found
-
-
-def written_behind(descriptor, start, size):
-    """Bytes between `start` and the last one in the file that is not zero."""
-    at, end = start, start
-    while at < size:
-        chunk = os.pread(descriptor, min(1 << 20, size - at), at)
-        if not chunk:
-            break
-        if written := len(chunk.rstrip(b"\0")):
-            end = at + written
-        at += len(chunk)
-    return end - start
 
 
 cdef int bring_cursors(ControlBlock *control, uint64_t tail, uint64_t head) except -1:

@@ -8,10 +8,11 @@ from nanobus.bus.control cimport BYTE_ORDER_MARK, ControlBlock
 from nanobus.core.clock cimport unix_ns
 from nanobus.core.crc32c cimport crc32c
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader
+from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport CHUNK_SIZE, JOURNAL_VERSION, SEGMENT_HEADER_SIZE, SegmentHeader
 from nanobus.journal.store cimport SegmentStore
 from nanobus.memory.file cimport close_window, open_window, widen_window
-from nanobus.memory.platform cimport file_size
+from nanobus.memory.platform cimport file_size, fill_holes
 
 cdef uint64_t SEGMENT_MAGIC = 0x746D6765732D6E1A        # in the file: 0x1A, "n-segmt"
 
@@ -51,20 +52,28 @@ cdef int claim_segment(Segment *segment, SegmentStore store, const ControlBlock 
                        uint64_t end) noexcept nogil:
     cdef SegmentHeader header
     cdef size_t wanted
+    cdef uint64_t base = position & ~(segment.size - 1)
+    cdef bint is_here = segment.mapped_end and segment.base == base
     cdef int error = enter_segment(segment, store, control, position)
+    if error == ENOENT and position != base:
+        return SEGMENT_MISSING                              # somebody wrote there already
     if error == ENOENT:
-        write_header(&header, control, position & ~(segment.size - 1))
+        write_header(&header, control, base)
         error = store.create_segment(&header, min(segment.size, <uint64_t> CHUNK_SIZE))
         if error and error != EEXIST:
             return error
         error = enter_segment(segment, store, control, position)
+    if not error and not is_here:
+        error = fill_holes(segment.window.descriptor, segment.window.size)      # a copy may have some
     if error or end <= segment.mapped_end:
         return error
     wanted = (end - segment.base + CHUNK_SIZE - 1) & ~<size_t> (CHUNK_SIZE - 1)
     wanted = min(wanted, <size_t> segment.size)
+    step()
     error = widen_window(
         &segment.window, SEGMENT_HEADER_SIZE + wanted, SEGMENT_HEADER_SIZE + segment.size, True
     )
+    step()
     note_window(segment)
     return error
 

@@ -7,6 +7,7 @@ from libc.stdlib cimport free, realloc
 from posix.unistd cimport getpid
 
 from nanobus.core.atomics cimport atomic_add
+from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE, SegmentHeader
 from nanobus.memory.platform cimport (
     close_file, create_at, duplicate, extend, link_at, open_at, open_memory, sync_file, unlink_at
@@ -155,10 +156,13 @@ cdef class SegmentStore:
         descriptor = create_at(self.folder, temporary)
         if descriptor < 0:
             return -descriptor
+        step()
         error = fill(descriptor, header, size)
         close_file(descriptor)
+        step()
         if error == 0:
             error = link_at(self.folder, temporary, name)
+        step()
         unlink_at(self.folder, temporary)
         return error
 
@@ -235,6 +239,7 @@ cdef int fill(int descriptor, const SegmentHeader *header, size_t size) noexcept
     cdef int error = extend(descriptor, SEGMENT_HEADER_SIZE + size)
     if error:
         return error
+    step()
     while pwrite(descriptor, header, sizeof(SegmentHeader), 0) != sizeof(SegmentHeader):
         if errno_of_last_call != EINTR:
             return errno_of_last_call

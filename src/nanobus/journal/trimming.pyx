@@ -2,8 +2,9 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from nanobus.bus.claims cimport Claims, gate
-from nanobus.core.atomics cimport fence_full, load_acquire, swap_if_equal
+from nanobus.core.atomics cimport fence_full, load_acquire, store_release, swap_if_equal
 from nanobus.core.clock cimport unix_ns
+from nanobus.core.steps cimport step
 from nanobus.journal.cursors cimport lowest_cursor
 from nanobus.journal.layout cimport JournalBlock, SegmentHeader, journal_block
 from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, leave_segment
@@ -20,12 +21,17 @@ cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) 
     wanted = min(wanted, needed & ~(claims.section - 1))
     while tail < wanted and not swap_if_equal(&block.tail, &tail, wanted):
         pass
+    step()
+    if tail < wanted:
+        store_release(&block.tail_check, wanted ^ claims.control.key)   # a wrong tail would remove what is kept
+    step()
     fence_full()                                            # pairs with the one in keep_place
     needed = min(gate(claims), lowest_cursor(claims))
     tail = load_acquire(&block.tail)
     for base in bases:
         if base + claims.section <= min(tail, needed):
             removed += store.remove_segment(base) == 0
+            step()
     return removed
 
 

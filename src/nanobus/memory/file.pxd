@@ -6,7 +6,7 @@ from nanobus.memory.mapping cimport Mapping
 cdef struct Window:
     int descriptor                      # owned
     uint8_t *address
-    size_t size                         # may be touched: a multiple of the page size, never more than the file has
+    size_t size                         # may be touched: never more than the file has
     size_t room                         # mapped: what is past the file's end must not be touched
 
 # Map what the file has, at most `size` bytes; the window owns `descriptor` from then on, on failure too.

@@ -26,20 +26,21 @@ cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
     if length < 0:
         error = <int> -length
     else:
-        size = min(size, <size_t> length) & ~(page_size() - 1)
-        if size == 0:
+        size = min(size, <size_t> length)
+        if size < page_size():
             error = ENODATA
         else:
             error = map_shared(&window.address, size, descriptor)
     if error:
         close_window(window)
     else:
-        window.size = window.room = size
+        window.size = size
+        window.room = round_to_pages(size)
     return error
 
 
 cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend) noexcept nogil:
-    cdef size_t wanted = round_to_pages(size)
+    cdef size_t wanted = round_to_pages(size) if may_extend else size
     cdef size_t before = window.size
     cdef size_t room
     cdef int error
@@ -52,7 +53,7 @@ cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend)
         if error:
             return error
     if wanted > window.room:
-        room = max(wanted, min(round_to_pages(most), 2 * window.room))
+        room = max(round_to_pages(wanted), min(round_to_pages(most), 2 * window.room))
         error = remap_shared(&window.address, window.room, room, window.descriptor)
         if error:
             return error
