@@ -22,5 +22,9 @@ cdef class JournalBus(Bus):
     cdef uint64_t find_start(self, int64_t time) except? 0
     cdef ReaderLine *helper_line(self) except NULL
     cdef void reap_all(self)
+    cdef int report_recovery(self, path) except -1
+    cdef int make_next_segment(self, list bases) except -1
+    cdef bint is_segment_full(self) except -1
+    cdef int sync_now(self) except -1
     cdef object lock_cursors(self)
     cdef bint has_lines(self)

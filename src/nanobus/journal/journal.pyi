@@ -2,11 +2,14 @@ import os
 from datetime import datetime
 from typing import Literal
 
+from typing_extensions import disjoint_base
+
 from nanobus.bus.base import Bus, BusReader
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
 COUNTS_STEPS: bool
 
+@disjoint_base
 class JournalBus(Bus):
     @property
     def path(self) -> str | None: ...

@@ -147,7 +147,7 @@ cdef class JournalBus(Bus):
         if path is not None or retention is not None:
             self.keeper = Keeper(self, sync_interval)
 
-    def report_recovery(self, path):
+    cdef int report_recovery(self, path) except -1:
         found = self.recovery
         if found.cut_bytes:
             LOG.warning(
@@ -226,13 +226,13 @@ cdef class JournalBus(Bus):
         if self.retention is not None:
             trim(&self.claims, self.store, self.retention, bases)
 
-    def make_next_segment(self, bases):
+    cdef int make_next_segment(self, list bases) except -1:
         cdef Segment segment
         cdef uint64_t head = load_acquire(&self.claims.control.head)
         cdef uint64_t wanted = (head & ~(self.claims.section - 1)) + self.claims.section
         cdef int error
         if wanted in bases or wanted - head > self.claims.section // 2:
-            return
+            return 0
         with nogil:
             forget_segment(&segment, self.claims.section)
             error = claim_segment(&segment, self.store, self.claims.control, wanted, wanted)
@@ -240,12 +240,12 @@ cdef class JournalBus(Bus):
         if error:
             raise MappingError(error, f"cannot make the next segment: {os.strerror(error)}", self.path)
 
-    def is_segment_full(self):
+    cdef bint is_segment_full(self) except -1:
         """Whether a whole segment is not on the disk yet."""
         durable = load_acquire(&journal_block(self.claims.control).durable)
         return load_acquire(&self.claims.control.head) - durable >= self.claims.section
 
-    def sync_now(self):
+    cdef int sync_now(self) except -1:
         cdef int error
         with nogil:
             error = sync_once(&self.claims, self.store)

@@ -5,17 +5,20 @@ rest as padding, then claims anew. The bytes of a claim exist in the file and ar
 that a full disk refuses a claim and never interrupts one.
 """
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
     BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot
 )
 from nanobus.bus.claims cimport Claims
-from nanobus.bus.control cimport WriterLine
+from nanobus.bus.control cimport WRITERS_PARKED, WriterLine
 from nanobus.bus.forking cimport untie
 from nanobus.bus.slot_writer cimport SlotWriter, open_slot
-from nanobus.bus.waiting cimport wake
-from nanobus.core.atomics cimport fence_full, load_acquire, load_relaxed, load_relaxed_32, store_release, swap_if_equal
+from nanobus.bus.waiting cimport Wait, begin, pause, wake
+from nanobus.core.atomics cimport (
+    fence_full, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32, store_release, store_release_32,
+    swap_if_equal
+)
 from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader, make_padding, slot_length, stamp_of
 from nanobus.core.steps cimport step
@@ -27,6 +30,10 @@ from nanobus.journal.segment cimport (
 from nanobus.journal.store cimport SegmentStore
 
 from threading import get_ident
+
+
+cdef enum:
+    RETRY_NS = 5_000_000                # rest of who wants to write to a disk that refused
 
 
 @cython.final
@@ -120,6 +127,20 @@ cdef class JournalWriter(SlotWriter):
         fence_full()
         if load_relaxed_32(&self.control.parked):
             wake(self.control)
+
+    cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
+        """There is room, unless the disk refuses: then this is the rest before somebody asks again."""
+        cdef Wait waiting
+        if size > self.max_payload:
+            return BUS_TOO_LARGE
+        if self.line == NULL or self.closed:
+            return BUS_STOPPED
+        begin(&waiting, self.control, WRITERS_PARKED, min(timeout_ns, <int64_t> RETRY_NS))
+        while pause(&waiting):
+            if load_acquire_32(&self.interrupted):
+                store_release_32(&self.interrupted, 0)
+                return BUS_STOPPED
+        return BUS_OK
 
     cdef int ensure(self, uint64_t end) except -1:
         if self.bus.claiming and get_ident() in self.bus.claiming.copy().values():     # others change it meanwhile

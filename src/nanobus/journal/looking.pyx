@@ -114,6 +114,7 @@ def with_end(bytes content not None, uint64_t tail, uint64_t head):
     block = journal_block(control)
     control.head = head
     block.tail = tail
+    block.tail_check = tail ^ control.key
     block.durable = head
     block.durable_check = head ^ control.key
     block.sync_error = 0
