@@ -55,7 +55,8 @@ def look_at_control(bytes content not None, str path not None):
     except CorruptJournalError:
         cursors = None
     return ControlLook(
-        key=control.key, segment_size=control.capacity, head=control.head, tail=block.tail,
+        key=control.key, segment_size=control.capacity, head=control.head,
+        tail=block.tail if block.tail_check == block.tail ^ control.key else 0,     # as in recovery: what is there, is
         durable=block.durable if block.durable_check == block.durable ^ control.key else block.tail,
         timestamps=(control.flags & TIMESTAMPS) != 0, checksum=(control.flags & CHECKSUM) != 0,
         intents=tuple(intents), lines=tuple(lines), cursors=cursors,

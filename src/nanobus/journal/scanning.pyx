@@ -218,7 +218,7 @@ cdef class SegmentScan:
         if end > self.base + self.size:
             return TOO_LONG
         if header.message == PADDING_ID:                    # of padding only the header need exist
-            return PADDED
+            return ALTERED if self.checked and slot_checksum(header) != header.crc32c else PADDED
         if not self.bring(self.cursor, end - self.cursor):
             return CUT_OFF
         header = self.header_here()                         # the bytes may have moved
