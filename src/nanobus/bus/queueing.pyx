@@ -20,7 +20,7 @@ def write_in_turn(Bus bus not None, source, message_id, payload, cause, timeout)
     cdef int64_t left = nanoseconds(timeout)
     cdef int64_t now = monotonic_ns()
     cdef int64_t deadline = now + left if left < INT64_MAX - now else INT64_MAX
-    seconds = timeout
+    seconds, refusal = timeout, None
     while True:
         try:
             with bus.writer() as writer:
