@@ -3,6 +3,8 @@ from typing import Self, SupportsIndex, final
 
 from nanobus.memory.mapping import Mapping
 
+FILLS_HOLES: bool
+
 @final
 class FileMapping(Mapping):
     @property

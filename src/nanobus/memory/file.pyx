@@ -7,14 +7,16 @@ from libc.stdint cimport int64_t
 
 from nanobus.memory.mapping cimport Mapping, checked_size, mapping_error
 from nanobus.memory.platform cimport (
-    close_file, extend, file_size, map_shared, open_existing, open_new, page_size, populate, remap_shared,
-    round_to_pages, sync_file, unmap
+    CAN_FILL_HOLES, close_file, extend, file_size, map_shared, open_existing, open_new, page_size, populate,
+    remap_shared, round_to_pages, sync_file, unmap
 )
 
 import os
 import stat
 
 from nanobus.errors import BusFormatError, MappingError
+
+FILLS_HOLES = bool(CAN_FILL_HOLES)      # whether a copy with holes gets its blocks before it is written to
 
 
 cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil:

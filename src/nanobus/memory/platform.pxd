@@ -4,6 +4,7 @@
     anonymous file   memfd, sealed against resizing        shm_open under a random name, unlinked at once
     growing          mremap                                map, copy, unmap; of a file: map anew, unmap
     longer file      fallocate, zeros appended             zeros, written under a lock of the file
+    holes of a copy  fallocate                             left: POSIX has no call that spares the bytes of others
     unnamed file     O_TMPFILE, linkat                     a random name, link, unlink
 
 Results: 0 or an errno; functions that open return a descriptor or -errno. Descriptors are close-on-exec and never 0 to
@@ -35,6 +36,9 @@ cdef extern from *:
     #include <unistd.h>
     #if defined(__linux__) && !defined(NANOBUS_PORTABLE)
     #define NB_LINUX 1
+    #define NB_FILLS_HOLES 1
+    #else
+    #define NB_FILLS_HOLES 0
     #endif
     #ifndef MAP_NORESERVE
     #define MAP_NORESERVE 0
@@ -314,6 +318,7 @@ cdef extern from *:
     void unlink_named "nb_unlink"(const char *name) noexcept nogil
     void close_file "nb_close"(int file) noexcept nogil
     int allocate "nb_allocate"(int file, size_t size) noexcept nogil
+    bint CAN_FILL_HOLES "NB_FILLS_HOLES"
     int fill_holes "nb_fill_holes"(int file, size_t size) noexcept nogil
     int seal_size "nb_seal_size"(int file) noexcept nogil
     int map_shared "nb_map_shared"(unsigned char **address, size_t size, int file) noexcept nogil
