@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nanobus import JournalBus
+
 # Of the bytes and lengths where all is zero every how manieth is damaged; and how many seeds of power losses there are.
 STRIDE = int(os.environ.get("NANOBUS_DAMAGE_STRIDE", "16"))
 ROUNDS = int(os.environ.get("NANOBUS_POWER_LOSSES", "150"))
@@ -41,3 +43,17 @@ def test_power_loss_takes_nothing_that_was_promised_and_leaves_no_ghost(tmp_path
     assert figures["pages_lost"] > ROUNDS
     assert figures["messages_cut"] > 0
     assert figures["cuts_reported"] > 0
+
+
+@pytest.mark.parametrize("at", [448, 452], ids=["writers", "readers"])
+def test_impossible_count_of_lines_is_put_right_by_a_program_that_has_not_seen_the_journal(tmp_path, at):
+    with JournalBus(tmp_path / "journal", segment_size=4096) as bus:
+        bus.write(1, 1, b"kept")
+    with (tmp_path / "journal" / "control").open("r+b") as file:
+        file.seek(at)
+        file.write(b"\xff" * 4)
+    code = "import sys, nanobus; print(nanobus.JournalBus(sys.argv[1]).read(0).payload)"
+    process = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "journal"], capture_output=True, text=True, timeout=60
+    )
+    assert (process.returncode, process.stdout) == (0, "b'kept'\n"), process.stderr

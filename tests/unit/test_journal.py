@@ -7,7 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nanobus import BusClosedError, BusFormatError, JournalBus, MessageTooLargeError, Recovery
+from nanobus import (
+    BusClosedError,
+    BusFormatError,
+    Handler,
+    JournalBus,
+    MessageTooLargeError,
+    Messenger,
+    Recovery,
+    Worker,
+)
+from services import Number, Reading
 
 SEGMENT = 4096
 HEADER = 32
@@ -297,6 +307,46 @@ def test_several_threads_share_their_syncs(tmp_path):
             thread.join(60)
         assert not errors
         assert len(set(positions)) == 120 == len(payloads(bus.reader()))
+
+
+def test_claim_that_ends_does_not_wait_for_later_claims_of_others(tmp_path):
+    with JournalBus(tmp_path / "journal", segment_size=SEGMENT, sync="commit", sync_interval=1000) as bus:
+        first, other, second = bus.sender(1).claim(Reading), bus.sender(2), bus.sender(3).claim(Reading)
+        second_opened, first_ended = threading.Event(), threading.Event()
+
+        def claim_later():
+            with second:
+                second_opened.set()
+                first_ended.wait(60)
+
+        thread = threading.Thread(target=claim_later)
+        with first:
+            other.send(Number(1))                       # behind the first claim: its end makes both durable
+            thread.start()
+            second_opened.wait(60)
+            durable = bus.durable
+        assert bus.durable >= durable + 2 * 64
+        assert bus.durable < bus.head
+        first_ended.set()
+        thread.join(60)
+        assert bus.durable == bus.head
+
+
+def test_what_a_handler_sends_past_its_own_open_claim_waits_for_its_end(tmp_path):
+    class Claiming(Handler, id=57):
+        def on_start(self):
+            with self.claim(Reading) as reading:
+                reading.number = 1
+                bus.write(58, 1, b"inside")
+                self.send(Number(2))
+            assert bus.durable == bus.head
+            self.stop()
+
+    with JournalBus(tmp_path / "journal", segment_size=SEGMENT, sync="commit", sync_interval=1000) as bus:
+        with Messenger(bus, [Worker("a", [Claiming])]).run() as handles:
+            handles.join()
+        reader = bus.reader()
+        assert [one.source for one in iter(lambda: reader.read(0), None)] == [57, 58, 57]
 
 
 @pytest.mark.parametrize("sync", ["interval", "commit"])

@@ -1,5 +1,6 @@
 """The folder of a journal: who may use it, what is refused by name, and disks that are full."""
 
+import fcntl
 import os
 import resource
 import shutil
@@ -335,6 +336,26 @@ def test_segment_that_cannot_be_made_is_no_half_segment(tmp_path):
     )
     files = "['0000000000000000.segment', 'control', 'lock']"
     assert run.stdout.splitlines() == [f"27 4096 {files}", f"27 4096 {files}", "4096"], run.stderr + run.stdout
+
+
+def test_repair_while_an_opener_lets_others_in_makes_it_look_again(tmp_path, monkeypatch):
+    with JournalBus(tmp_path / "journal", segment_size=4096) as bus:
+        bus.write(1, 1, b"x")
+    control, flock = tmp_path / "journal" / "control", fcntl.flock
+
+    def repair_first(file, operation):
+        if operation == fcntl.LOCK_SH | fcntl.LOCK_NB:
+            monkeypatch.undo()
+            shutil.copyfile(control, control.with_name("control.repaired"))
+            control.with_name("control.repaired").chmod(0o600)
+            control.with_name("control.repaired").replace(control)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", repair_first)
+    with JournalBus(tmp_path / "journal") as bus, JournalBus(tmp_path / "journal") as other:
+        bus.write(1, 1, b"y")
+        assert other.head == bus.head
+        assert other.recovery.reason == "joined"
 
 
 def test_too_many_open_files_is_an_error_and_forgets_no_promise(tmp_path):

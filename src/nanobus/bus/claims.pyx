@@ -294,10 +294,10 @@ cdef void disown(Claims *claims) noexcept nogil:
     cdef uint64_t nobody_alive = owner_before_exec(claims.owner)
     cdef uint64_t owner
     cdef uint32_t index
-    for index in range(load_acquire_32(&claims.control.writers_used)):
+    for index in range(claims.control.writer_lines):            # whatever `writers_used` says: nobody has looked yet
         owner = claims.owner
         swap_if_equal(&claims.writers[index].owner, &owner, nobody_alive)
-    for index in range(load_acquire_32(&claims.control.readers_used)):
+    for index in range(claims.control.reader_lines):
         owner = claims.owner
         swap_if_equal(&claims.readers[index].owner, &owner, nobody_alive)
 

@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from nanobus.bus.base cimport NO_CAUSE, Bus
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
-from nanobus.core.layout cimport relative_cause
+from nanobus.core.layout cimport relative_cause, slot_length
 
 from threading import get_ident
 
@@ -141,6 +141,30 @@ cdef class InPlaceClaim:
     cdef int finish(self, bint commit) except -1:
         return 0
 
+    cdef int note_open(self, BusWriter writer) except -1:
+        cdef list pending
+        if writer.ensures:
+            self.opener = get_ident()
+            with writer.bus.lock:
+                pending = writer.bus.claiming.setdefault(self.opener, [0, 0])
+                pending[0] += 1
+        return 0
+
+    cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1:
+        cdef list pending
+        if not writer.ensures:
+            return 0
+        with writer.bus.lock:
+            pending = writer.bus.claiming[self.opener]
+            pending[0] -= 1
+            pending[1] = max(pending[1], end)
+            if pending[0]:                              # the claim around this one will ensure
+                return 0
+            del writer.bus.claiming[self.opener]
+            end = pending[1]
+        writer.ensure(end)
+        return 0
+
 
 @cython.final
 cdef class SlotClaim(InPlaceClaim):
@@ -149,8 +173,7 @@ cdef class SlotClaim(InPlaceClaim):
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         with cython.critical_section(self.writer):
             self.writer.claim_or_raise(size, &self.slot, self.timeout)
-        if self.writer.ensures:
-            self.writer.bus.claiming[id(self)] = get_ident()
+        self.note_open(self.writer)
         self.slot.header.source = self.source
         self.slot.header.message = self.codec.message_id
         self.slot.header.cause = relative_cause(self.slot.position, self.cause)
@@ -161,10 +184,10 @@ cdef class SlotClaim(InPlaceClaim):
             self.writer.commit(&self.slot)
         else:
             self.writer.abort(&self.slot)
-        if self.writer.ensures:
-            self.writer.bus.claiming.pop(id(self), None)
-            self.writer.ensure(self.writer.bus.load_head())     # of what was sent inside the block, too
-        with cython.critical_section(self.writer):
-            if self.writer.closed:                      # inside of the block: its line waited for the claim to end
-                self.writer.close_line()
+        try:
+            self.ensure_ended(self.writer, self.slot.position + slot_length(self.codec.fixed_size))
+        finally:
+            with cython.critical_section(self.writer):
+                if self.writer.closed:                  # inside of the block: its line waited for the claim to end
+                    self.writer.close_line()
         return 0

@@ -4,8 +4,8 @@ from libc.errno cimport ENOBUFS
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove
 
-from nanobus.bus.base cimport BUS_OK, BusWriter, Slot
-from nanobus.core.layout cimport relative_cause
+from nanobus.bus.base cimport BUS_OK, BusStatus, BusWriter, Slot
+from nanobus.core.layout cimport relative_cause, slot_length
 from nanobus.memory.growable cimport GrowableMapping
 
 
@@ -63,19 +63,22 @@ cdef class Outbox:
     cdef uint32_t next_size(self) noexcept nogil:
         return (<Held *> (self.mapping.address + self.first)).size
 
-    cdef bint flush(self, BusWriter writer) noexcept nogil:
+    cdef BusStatus flush(self, BusWriter writer) noexcept nogil:
+        cdef BusStatus status
         cdef Held *held
         cdef Slot slot
         while self.count:
             held = <Held *> (self.mapping.address + self.first)
-            if writer.claim(held.size, &slot) != BUS_OK:
-                return False
+            status = writer.claim(held.size, &slot)
+            if status != BUS_OK:
+                return status
             slot.header.source = held.source
             slot.header.message = held.message
             slot.header.cause = relative_cause(slot.position, held.cause)
             memcpy(slot.payload, held + 1, held.size)
             writer.commit(&slot)
+            self.sent_end = slot.position + slot_length(held.size)
             self.first += sizeof(Held) + ((<size_t> held.size + 7) & ~<size_t> 7)
             self.count -= 1
         self.first = self.end = 0
-        return True
+        return BUS_OK

@@ -25,6 +25,8 @@ cdef class Outlet:
     cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1
     cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1
+    # Send what is held, as far as there is room; where the bus refuses for another reason, say so.
+    cdef int flush(self) except -1
 
 
 cdef class Service:

@@ -15,7 +15,7 @@ from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
 from nanobus.bus.refusals cimport raise_too_large
 from nanobus.bus.sender cimport InPlaceClaim
 from nanobus.core.clock cimport unix_ns
-from nanobus.core.layout cimport relative_cause
+from nanobus.core.layout cimport relative_cause, slot_length
 from nanobus.dispatch.outbox cimport Outbox
 from nanobus.dispatch.recording cimport Recording
 
@@ -106,6 +106,13 @@ cdef class Outlet:
             self.writer.raise_failure()
         if not self.writer.bus.waits_for_room():
             raise BusFullError(f"no room for {size} bytes, and this bus does not wait for its readers")
+        return 0
+
+    cdef int flush(self) except -1:
+        if self.outbox.flush(self.writer) == BUS_FAILED:
+            self.writer.raise_failure()                 # before the cursor passes the cause of what is held
+        if self.writer.ensures:
+            self.writer.ensure(self.outbox.sent_end)
         return 0
 
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1:
@@ -215,6 +222,7 @@ cdef class OutletClaim(InPlaceClaim):
             status = outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
                 outlet.claimed = self
+                self.note_open(outlet.writer)
                 self.slot.header.source = self.source
                 self.slot.header.message = self.codec.message_id
                 self.slot.header.cause = relative_cause(self.slot.position, outlet.position)
@@ -245,10 +253,9 @@ cdef class OutletClaim(InPlaceClaim):
             outlet.writer.abort(&self.slot)
         if outlet.writer.closed:                        # by whoever closed the bus meanwhile
             outlet.writer.close_line()
-        if outlet.outbox.count:                         # what was sent meanwhile, before the cursor passes its cause
-            outlet.outbox.flush(outlet.writer)
-        if outlet.writer.ensures:
-            outlet.writer.ensure(outlet.writer.bus.load_head())
+        self.ensure_ended(outlet.writer, self.slot.position + slot_length(self.codec.fixed_size))
+        if outlet.outbox.count:                         # what was sent meanwhile
+            outlet.flush()
         return 0
 
     cdef int finish_staged(self, bint commit) except -1:

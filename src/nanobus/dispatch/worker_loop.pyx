@@ -114,9 +114,7 @@ cdef class WorkerLoop:
                     self.pass_on()
                     status = BUS_OK
                 if self.outlet.outbox.count:
-                    self.outlet.outbox.flush(self.outlet.writer)
-                    if self.outlet.writer.ensures:
-                        self.outlet.writer.ensure(self.outlet.writer.bus.load_head())
+                    self.outlet.flush()
                 if self.outlet.stop_wanted and not self.outlet.outbox.count:
                     self.outlet.stop_wanted = False
                     self.outlet.request_stop()          # now that all it said before is on the bus
@@ -149,7 +147,7 @@ cdef class WorkerLoop:
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
         self.outlet.writer.busy = True
         with nogil:
-            while not self.outlet.outbox.flush(self.outlet.writer):
+            while self.outlet.outbox.flush(self.outlet.writer) != BUS_OK:
                 now = monotonic_ns()
                 if now >= deadline or self.outlet.writer.closed:
                     break

@@ -8,8 +8,10 @@ from nanobus.memory.mapping cimport Mapping
 # to whether nobody else has the journal open; the store is locked accordingly.
 cdef Mapping open_control(SegmentStore store, object segment_size, uint32_t flags, uint32_t writers, uint32_t readers,
                           bint *alone)
-# Let others in.
-cdef int share(SegmentStore store) except -1
+# What tells this control file from one that a repair puts in its place; 0 in memory.
+cdef uint64_t control_number(SegmentStore store) except? 0
+# Let others in. False: meanwhile somebody else was in alone, and the control file is no more the one of `number`.
+cdef bint share(SegmentStore store, uint64_t number) except -1
 cdef ControlBlock *control_of(Mapping mapping) noexcept
 cdef int read_boot(uint64_t *boot) except -1
 

@@ -71,13 +71,17 @@ cdef Mapping open_control(SegmentStore store, object segment_size, uint32_t flag
     return memory
 
 
-cdef int share(SegmentStore store) except -1:
+cdef bint share(SegmentStore store, uint64_t number) except -1:
     deadline = time.monotonic() + PATIENCE
     while not store.lock(False):
         if time.monotonic() > deadline:
             raise JournalInUseError(f"{store.path!r} is being repaired by another process")
         time.sleep(LOOK_AGAIN)
-    return 0
+    return control_number(store) == number
+
+
+cdef uint64_t control_number(SegmentStore store) except? 0:
+    return 0 if store.path is None else os.stat(os.path.join(store.path, CONTROL_NAME)).st_ino
 
 
 cdef int new_control(ControlBlock *control, object segment_size, uint32_t flags, uint32_t writers,

@@ -11,7 +11,7 @@
 
 Writers that arrive while one syncs find the turn taken, wait, and the next sync serves them all: group commit. A sync
 that failed is never repeated and never forgotten (a kernel may drop what it could not write): `sync_error` stays, and
-every promise after it is refused.
+every promise after it is refused, until opening it anew (recovery.pxd) has written what the disk may not have.
 """
 from libc.stdint cimport uint64_t
 

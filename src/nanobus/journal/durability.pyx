@@ -32,7 +32,8 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
     if error:
         raise MappingError(
             error, f"the disk refused to keep what was written ({os.strerror(error)}): "
-            f"{load_acquire(&journal_block(claims.control).durable)} bytes are safe, the rest is only in memory",
+            f"what is before position {load_acquire(&journal_block(claims.control).durable)} is safe, the rest is only in "
+            "memory; opening the journal anew, once everybody has closed it, writes it again",
             store.path,
         )
     return 0

@@ -23,7 +23,7 @@ from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
 from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.core.steps cimport COUNTS_STEPS as counts_steps
-from nanobus.journal.control_file cimport control_of, open_control, share
+from nanobus.journal.control_file cimport control_number, control_of, open_control, share
 from nanobus.journal.cursors cimport (
     add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
 )
@@ -119,17 +119,20 @@ cdef class JournalBus(Bus):
         if retention is not None and not isinstance(retention, Retention):
             raise TypeError(f"retention must be a Retention or None, got {retention!r}")
         cdef SegmentStore store = SegmentStore(path)
-        self.memory = open_control(store, segment_size, flags, writers, readers, &alone)
-        bind(&self.claims, control_of(self.memory))
-        if store.path is not None:
-            disown_former_lines(&self.claims, store.gatekeeper, disown_all)
-        self.claims.section = self.claims.control.capacity
-        self.claims.locate = NULL                           # every user of the claims has its own
-        self.recovery = recover(&self.claims, store) if alone else Recovery(
-            "joined", head=load_acquire(&self.claims.control.head)
-        )
-        if alone:
-            share(store)
+        cdef uint64_t number
+        while True:
+            self.memory = open_control(store, segment_size, flags, writers, readers, &alone)
+            number = control_number(store)
+            bind(&self.claims, control_of(self.memory))
+            if store.path is not None:
+                disown_former_lines(&self.claims, store.gatekeeper, disown_all)
+            self.claims.section = self.claims.control.capacity
+            self.claims.locate = NULL                       # every user of the claims has its own
+            self.recovery = recover(&self.claims, store) if alone else Recovery(
+                "joined", head=load_acquire(&self.claims.control.head)
+            )
+            if not alone or share(store, number):
+                break
         self.report_recovery(store.path)
         self.store = store
         self.path = store.path

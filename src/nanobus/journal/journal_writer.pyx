@@ -143,11 +143,17 @@ cdef class JournalWriter(SlotWriter):
         return BUS_OK
 
     cdef int ensure(self, uint64_t end) except -1:
-        if self.bus.claiming and get_ident() in self.bus.claiming.copy().values():     # others change it meanwhile
-            return 0                                        # behind an open claim nothing is durable: its end ensures
+        cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
+        cdef list pending
+        if self.bus.claiming:
+            with self.bus.lock:
+                pending = self.bus.claiming.get(get_ident())
+                if pending is not None:                     # behind an open claim nothing is durable: its end ensures
+                    pending[1] = max(pending[1], end)
+                    return 0
         self.busy = True
         try:
-            ensure_durable(&self.claims, self.store, end, &self.line.sealing)
+            ensure_durable(&self.claims, self.store, end, &sealing)
         finally:
             self.busy = False
             if self.closed:

@@ -36,7 +36,7 @@ cdef struct JournalBlock:
     uint64_t durable                    # every slot before it is on the disk
     uint64_t durable_check              # durable ^ key
     uint64_t syncing                    # owner.pxd: who is syncing; 0: nobody
-    uint64_t sync_error                 # errno of the first sync that failed: nothing is promised any more
+    uint64_t sync_error                 # errno of the first sync that failed: nothing is promised until a recovery
     uint64_t boot[2]                    # of the machine, when the journal was last opened alone
     uint64_t unused[8]
 

@@ -11,6 +11,7 @@ from nanobus.core.owner cimport owner_alive, process_of
 from nanobus.journal.control_file cimport check_control, identity_checksum, new_control
 from nanobus.journal.cursors cimport cursors_of
 from nanobus.journal.layout cimport SegmentHeader, journal_block
+from nanobus.journal.recovery cimport trusted_durable
 from nanobus.journal.segment cimport is_header_of, write_header
 
 from nanobus.bus.claims cimport Claims, bind
@@ -57,7 +58,7 @@ def look_at_control(bytes content not None, str path not None):
     return ControlLook(
         key=control.key, segment_size=control.capacity, head=control.head,
         tail=block.tail if block.tail_check == block.tail ^ control.key else 0,     # as in recovery: what is there, is
-        durable=block.durable if block.durable_check == block.durable ^ control.key else block.tail,
+        durable=trusted_durable(control),
         timestamps=(control.flags & TIMESTAMPS) != 0, checksum=(control.flags & CHECKSUM) != 0,
         intents=tuple(intents), lines=tuple(lines), cursors=cursors,
     )
@@ -108,15 +109,14 @@ def make_control(uint64_t key, uint64_t segment_size, *, timestamps, checksum):
 
 
 def with_end(bytes content not None, uint64_t tail, uint64_t head):
-    """Return the bytes of a control file with another first and last position; all before `head` is on the disk."""
+    """Return the bytes of a control file with another first and last position."""
     cdef bytearray changed = bytearray(content)
     cdef uint8_t *bytes_of = changed
     cdef ControlBlock *control = <ControlBlock *> bytes_of
     block = journal_block(control)
-    control.head = head
+    block.durable = min(trusted_durable(control), head)
+    block.durable_check = block.durable ^ control.key
     block.tail = tail
     block.tail_check = tail ^ control.key
-    block.durable = head
-    block.durable_check = head ^ control.key
-    block.sync_error = 0
+    control.head = head
     return bytes(changed)

@@ -34,7 +34,10 @@ cdef object recover(const Claims *claims, SegmentStore store):
     cdef uint64_t head_before = load_acquire(&control.head)
     cdef uint64_t sealed_before = control.sealed
     cdef uint64_t durable = trusted_durable(control)
-    cdef bint rebooted
+    cdef uint64_t refused_before = load_acquire(&block.sync_error)
+    cdef uint64_t refused = refused_before
+    cdef uint64_t cut = 0, end
+    cdef bint rebooted, is_new
     read_boot(boot)
     rebooted = block.boot[0] != boot[0] or block.boot[1] != boot[1]
     is_new = block.boot[0] == 0 and block.boot[1] == 0 and head_before == 0 and not store.bases()
@@ -44,23 +47,25 @@ cdef object recover(const Claims *claims, SegmentStore store):
     step()
     bases = keep_from_tail(store, control, max(durable, 0 if rebooted else head_before))
     step()
-    if rebooted and not is_new:
+    if unclean and not rebooted:
+        seal_claims(claims, store)
+        step()
+    clear_lines(claims)
+    step()
+    if (rebooted or refused) and not is_new:
         end = sound_end(claims, store, max(durable, <uint64_t> block.tail), True)
-        clear_lines(claims)
-        step()
         cut = cut_at(claims, store, end, bases)
-        durable = end
+        if refused and not rebooted:
+            refused = write_anew(store, durable, end, claims.section)
+        else:
+            refused = 0
+        if not refused:
+            durable = end
     else:
-        if unclean:
-            seal_claims(claims, store)
-        step()
-        clear_lines(claims)
-        step()
-        cut = 0
         end = proven_head(claims, store, bases, head_before)
     bring_cursors(control, block.tail, end)
     step()
-    store_release(&block.sync_error, 0)
+    store_release(&block.sync_error, refused)
     store_release(&block.syncing, 0)
     step()
     store_release(&control.head, end)
@@ -74,7 +79,9 @@ cdef object recover(const Claims *claims, SegmentStore store):
     block.boot[1] = boot[1]
     step()
     sealed = control.sealed - sealed_before
-    reason = "new" if is_new else "reboot" if rebooted else "crash" if unclean else "clean"
+    reason = (
+        "new" if is_new else "reboot" if rebooted else "refused" if refused_before else "crash" if unclean else "clean"
+    )
     lost = max(cut, head_before - end if head_before > end else 0)
     return Recovery(reason=reason, head=end, sealed=sealed, cut_from=end if lost else None, cut_bytes=lost)
 
@@ -225,6 +232,32 @@ cdef int cut_segment(SegmentStore store, uint64_t base, uint64_t kept) except -1
     finally:
         close_file(descriptor)
     return 0
+
+
+cdef uint64_t write_anew(SegmentStore store, uint64_t begun, uint64_t end, uint64_t size) except? 0:
+    """Bring begun .. end to a disk that refused them: the kernel takes them for written, so they are written again.
+    0, or the errno of the disk, which still refuses."""
+    cdef uint64_t base = begun & ~(size - 1), at, behind
+    while base < end:
+        descriptor = store.open_segment(base)
+        if descriptor < 0:
+            return -descriptor
+        try:
+            at = 0 if begun <= base else SEGMENT_HEADER_SIZE + begun - base
+            behind = SEGMENT_HEADER_SIZE + min(end - base, size)
+            while at < behind:
+                chunk = os.pread(descriptor, min(behind - at, <uint64_t> 1 << 20), at)
+                if not chunk:
+                    break                                   # padding, of which only the header need exist
+                at += os.pwrite(descriptor, chunk, at)
+            os.fsync(descriptor)
+        except OSError as error:
+            return error.errno
+        finally:
+            close_file(descriptor)
+        step()
+        base += size
+    return store.sync_names()
 
 
 cdef object cutting_failed(int error, uint64_t position, SegmentStore store):

@@ -13,12 +13,13 @@ from nanobus.bus.statistics import BusStatistics
 class Recovery:
     """What opening a journal had to put right.
 
-    `reason`: "new", "clean", "crash" (its last users died), "reboot" (the machine did), or "joined" (others have it
-    open). `head` is where it goes on, `sealed` how many claims of the dead became padding. Where the disk had not kept
-    everything, `cut_from` is the first position that was cut away, and `cut_bytes` how much of the log that was.
+    `reason`: "new", "clean", "crash" (its last users died), "reboot" (the machine did), "refused" (the disk had refused
+    a sync: what it may not have was checked and written again), or "joined" (others have it open). `head` is where it
+    goes on, `sealed` how many claims of the dead became padding. Where the disk had not kept everything, `cut_from` is
+    the first position that was cut away, and `cut_bytes` how much of the log that was.
     """
 
-    reason: Literal["new", "clean", "crash", "reboot", "joined"]
+    reason: Literal["new", "clean", "crash", "reboot", "refused", "joined"]
     head: int
     sealed: int = 0
     cut_from: int | None = None
