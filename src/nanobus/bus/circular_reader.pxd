@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport Bus, BusReader, BusStatus, Slot
-from nanobus.bus.claims cimport Claims
+from nanobus.bus.claims cimport Claims, Stall
 from nanobus.bus.control cimport ControlBlock, ReaderLine
 from nanobus.bus.forking cimport Tie
 from nanobus.memory.ring cimport RingMapping
@@ -18,8 +18,7 @@ cdef class CircularReader(BusReader):
     cdef uint64_t mask
     cdef uint64_t key
     cdef uint64_t next                  # where `advance` goes
-    cdef uint64_t stalled_at            # position of the uncommitted slot that was looked at last
-    cdef int64_t stalled_since          # monotonic ns
+    cdef Stall stall                    # the uncommitted slot that was looked at last
     cdef uint64_t woken_at              # cursor at which this reader, finding nothing, last looked for parked writers
     cdef uint32_t max_payload
     cdef uint32_t wake_shift            # a reader wakes parked writers when it passes a multiple of 1 << wake_shift

@@ -8,7 +8,7 @@ from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
 )
 from nanobus.bus.claims cimport (
-    SETTLE_AFTER_NS, Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle
+    Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle_stalled
 )
 from nanobus.bus.control cimport (
     CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ReaderLine
@@ -20,7 +20,6 @@ from nanobus.core.atomics cimport (
     store_relaxed, store_release, store_release_32
 )
 from nanobus.core.branches cimport rarely
-from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
@@ -166,7 +165,6 @@ cdef class CircularReader(BusReader):
     cdef BusStatus look_again(self) noexcept nogil:
         """Why no stamp fits at the cursor: nothing there yet, a claim in flight or of the dead, or a lap behind."""
         cdef uint64_t head
-        cdef int64_t now
         if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
             return BUS_STOPPED
         head = load_acquire(&self.control.head)
@@ -177,13 +175,7 @@ cdef class CircularReader(BusReader):
             return BUS_EMPTY
         if self.copies and head - self.cursor > self.mask + 1:
             return BUS_LAPPED
-        now = monotonic_ns()
-        if self.stalled_at != self.cursor or self.stalled_since == 0:
-            self.stalled_at = self.cursor
-            self.stalled_since = now
-        elif now - self.stalled_since > SETTLE_AFTER_NS:
-            settle(&self.claims, self.cursor, &self.line.sealing)
-            self.stalled_since = now
+        settle_stalled(&self.stall, &self.claims, self.cursor, &self.line.sealing)
         return BUS_EMPTY
 
     cdef BusStatus resume(self) noexcept nogil:

@@ -60,13 +60,13 @@ or retirer that dies leaves a line whose owner is dead, and the next one goes on
 Revoking a reader. `gating` is swapped from REVOCABLE to DETACHED, with the turn it was read with: whoever was slow to
 decide meets another turn once the line has a new owner, and revokes nobody.
 """
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from nanobus.bus.control cimport ControlBlock, ReaderLine, WriterLine
 from nanobus.core.layout cimport SlotHeader
 
 cdef enum:
-    SETTLE_AFTER_NS = 1_000_000         # how long a claim may stall before its owner is looked at
+    SETTLE_AFTER_NS = 1_000_000         # how long a claim may stall before `settle_stalled` looks at its owner
     REAP_AFTER_NS = 2_000_000           # how long a writer finds no room before dead readers are looked for
 
 cdef struct Claims:
@@ -80,6 +80,11 @@ cdef struct Claims:
     uint64_t mask                       # capacity - 1
     void *place                         # of any other bus
     uint64_t section                    # every multiple of it is a slot boundary; 0: no such rule
+
+# The unfinished claim somebody waits for; all zero: none was seen yet.
+cdef struct Stall:
+    uint64_t position
+    int64_t since                       # monotonic ns
 
 cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil
 cdef void bind_ring(Claims *claims, ControlBlock *control, uint8_t *ring) noexcept nogil
@@ -101,6 +106,8 @@ cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
 
 # Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil
+# The claim at `position` is found unfinished: if it has been for long, settle it.
+cdef void settle_stalled(Stall *stall, Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil
 # Give the lines that bear this process's name to the dead: it has taken none yet. See forking.pxd.
 cdef void disown(Claims *claims) noexcept nogil
 # Free every line of the dead, settling their claims first; with NULL, of those with nothing to settle.

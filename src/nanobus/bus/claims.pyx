@@ -1,5 +1,5 @@
 """The claim protocol on structs and pointers. The protocol itself, and why it holds, is told in claims.pxd."""
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.control cimport (
     BOUNDARY_COUNT, DETACHED, GATING_STATE, GATING_TURN, NOT_GATING, OVERFLOW_OVERWRITE, REVOCABLE, ControlBlock,
@@ -9,6 +9,7 @@ from nanobus.core.atomics cimport (
     atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,
     store_release_32, swap_if_equal, swap_if_equal_32
 )
+from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, owner_before_exec, owner_self
 from nanobus.core.steps cimport step
@@ -220,6 +221,16 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
         store_release(sealing, 0)
     step()
     retire_dead_at(claims, position)
+
+
+cdef void settle_stalled(Stall *stall, Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
+    cdef int64_t now = monotonic_ns()
+    if stall.position != position or stall.since == 0:
+        stall.position = position
+        stall.since = now
+    elif now - stall.since > SETTLE_AFTER_NS:
+        settle(claims, position, sealing)
+        stall.since = now
 
 
 cdef bint all_dead(Claims *claims, uint64_t position) noexcept nogil:

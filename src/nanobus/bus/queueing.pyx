@@ -5,7 +5,7 @@ cimport cython
 from libc.stdint cimport INT64_MAX, int64_t
 
 from nanobus.bus.base cimport Bus, BusWriter
-from nanobus.bus.waiting cimport nanoseconds
+from nanobus.bus.waiting cimport deadline_after, nanoseconds
 from nanobus.core.clock cimport monotonic_ns
 
 from nanobus.errors import BusFullError, TooManyHandlesError
@@ -17,9 +17,7 @@ cdef double TURN_SECONDS = 0.002        # with no line left: until the next look
 def write_in_turn(Bus bus not None, source, message_id, payload, cause, timeout):
     """Write with a writer of this call's own; where every line is taken, with whichever writer is free first."""
     cdef BusWriter shared = bus.shared_writer
-    cdef int64_t left = nanoseconds(timeout)
-    cdef int64_t now = monotonic_ns()
-    cdef int64_t deadline = now + left if left < INT64_MAX - now else INT64_MAX
+    cdef int64_t deadline = deadline_after(nanoseconds(timeout))
     seconds, refusal = timeout, None
     while True:
         try:

@@ -3,13 +3,12 @@ import os
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOENT, ENOMEM
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from nanobus.bus.claims cimport SETTLE_AFTER_NS, Claims, frontier, settle
+from nanobus.bus.claims cimport Claims, Stall, frontier, settle_stalled
 from nanobus.bus.control cimport WRITERS_PARKED
 from nanobus.bus.waiting cimport STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport fence_full, load_acquire, load_relaxed_32, store_release, swap_if_equal
-from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.owner cimport owner_alive
 from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport JournalBlock, journal_block
@@ -32,8 +31,8 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
     if error:
         raise MappingError(
             error, f"the disk refused to keep what was written ({os.strerror(error)}): "
-            f"what is before position {load_acquire(&journal_block(claims.control).durable)} is safe, the rest is only in "
-            "memory; opening the journal anew, once everybody has closed it, writes it again",
+            f"what is before position {load_acquire(&journal_block(claims.control).durable)} is safe, the rest is "
+            "only in memory; opening the journal anew, once everybody has closed it, writes it again",
             store.path,
         )
     return 0
@@ -42,8 +41,8 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
 cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t end, uint64_t *sealing) noexcept nogil:
     """0, the errno of the disk, or EAGAIN: it is time to look for signals."""
     cdef JournalBlock *block = journal_block(claims.control)
-    cdef uint64_t stalled_at = 0, reached
-    cdef int64_t stalled_since = 0, now
+    cdef uint64_t reached
+    cdef Stall stall = Stall(0, 0)
     cdef Claims own
     cdef Seeker seeker
     cdef Wait waiting
@@ -57,13 +56,7 @@ cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t e
             break
         reached = frontier(&own)
         if reached < end:                                   # somebody's claim is in flight
-            now = monotonic_ns()
-            if stalled_at != reached or stalled_since == 0:
-                stalled_at = reached
-                stalled_since = now
-            elif now - stalled_since > SETTLE_AFTER_NS:
-                settle(&own, reached, sealing)
-                stalled_since = now
+            settle_stalled(&stall, &own, reached, sealing)
         if not pause(&waiting):
             error = EAGAIN
     end_seeking(&seeker)

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport Bus, BusReader, BusStatus, Slot
-from nanobus.bus.claims cimport Claims
+from nanobus.bus.claims cimport Claims, Stall
 from nanobus.bus.control cimport ControlBlock, ReaderLine
 from nanobus.bus.forking cimport Tie
 from nanobus.journal.layout cimport JournalCursor
@@ -21,8 +21,7 @@ cdef class JournalReader(BusReader):
     cdef Segment segment
     cdef uint64_t key
     cdef uint64_t next                  # where `advance` goes
-    cdef uint64_t stalled_at            # position of the uncommitted slot that was looked at last
-    cdef int64_t stalled_since          # monotonic ns
+    cdef Stall stall                    # the uncommitted slot that was looked at last
     cdef bint careful                   # checksums are compared
     cdef int failure                    # after BUS_FAILED: an errno or a Damage ...
     cdef uint64_t failed_at             # ... and the position

@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
 )
-from nanobus.bus.claims cimport SETTLE_AFTER_NS, Claims, is_intended, release_reader_line, settle
+from nanobus.bus.claims cimport Claims, is_intended, release_reader_line, settle_stalled
 from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE
 from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause
@@ -18,7 +18,6 @@ from nanobus.core.atomics cimport (
     fence_full, load_acquire, load_acquire_32, store_relaxed, store_release, store_release_32
 )
 from nanobus.core.branches cimport rarely
-from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
@@ -128,7 +127,6 @@ cdef class JournalReader(BusReader):
     cdef BusStatus look_again(self) noexcept nogil:
         """Why no stamp fits at the cursor, which is mapped: nothing there yet, a claim in flight or of the dead, or
         damage; BUS_OK: one fits now."""
-        cdef int64_t now
         if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
             return BUS_STOPPED
         if load_acquire(&self.control.head) <= self.cursor:
@@ -137,13 +135,7 @@ cdef class JournalReader(BusReader):
             if load_acquire(&slot_in(&self.segment, self.cursor).stamp) == stamp_of(self.cursor, self.key):
                 return BUS_OK
             return self.fail(SLOT_DAMAGED, self.cursor)
-        now = monotonic_ns()
-        if self.stalled_at != self.cursor or self.stalled_since == 0:
-            self.stalled_at = self.cursor
-            self.stalled_since = now
-        elif now - self.stalled_since > SETTLE_AFTER_NS:
-            settle(&self.claims, self.cursor, &self.line.sealing)
-            self.stalled_since = now
+        settle_stalled(&self.stall, &self.claims, self.cursor, &self.line.sealing)
         return BUS_EMPTY
 
     cdef BusStatus look_closely(self, Slot *slot) noexcept nogil:

@@ -1,7 +1,7 @@
 """Layer 1: memory from the operating system, owned by one object each, unmapped when the last reference is gone.
 
 mapping    Mapping, the common base, and AnonymousMapping
-growable   GrowableMapping: grows in place or moves (`mremap`), never while a view of it is exported
+growable   GrowingMapping: grows in place or moves (`mremap`), never under a view; GrowableMapping, private memory
 file       FileMapping: a file that grows, its blocks allocated ahead
 ring       RingMapping: a control block, then a ring mapped twice back to back, so that nothing is ever split
 platform   the system calls, chosen at compile time

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint8_t
 
-from nanobus.memory.mapping cimport Mapping
+from nanobus.memory.growable cimport GrowingMapping
 
 # What nogil code has of a file: the first `size` bytes of it, mapped. All zero: nothing.
 cdef struct Window:
@@ -18,10 +18,9 @@ cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend)
 cdef void close_window(Window *window) noexcept nogil
 
 
-cdef class FileMapping(Mapping):
+cdef class FileMapping(GrowingMapping):
     cdef readonly str path              # absolute
     cdef readonly bint created          # its bytes are new and zero
     cdef int descriptor
 
     cdef int check_file(self) except -1
-    cdef int grow(self, size_t size) noexcept nogil

@@ -1,16 +1,15 @@
 import os
 from typing import Self, SupportsIndex, final
 
-from nanobus.memory.mapping import Mapping
+from nanobus.memory.growable import GrowingMapping
 
 FILLS_HOLES: bool
 
 @final
-class FileMapping(Mapping):
+class FileMapping(GrowingMapping):
     @property
     def path(self) -> str: ...
     @property
     def created(self) -> bool: ...
     def __new__(cls, path: str | os.PathLike[str], size: SupportsIndex | None = None) -> Self: ...
-    def grow_to(self, size: SupportsIndex) -> None: ...
     def sync(self) -> None: ...

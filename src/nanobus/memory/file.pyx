@@ -2,10 +2,11 @@
 an error and never a signal.
 """
 cimport cython
-from libc.errno cimport EBADF, EBUSY, EEXIST, ENODATA, ENOENT, EPERM
+from libc.errno cimport EEXIST, ENODATA, ENOENT, EPERM
 from libc.stdint cimport int64_t
 
-from nanobus.memory.mapping cimport Mapping, checked_size, mapping_error
+from nanobus.memory.growable cimport GrowingMapping
+from nanobus.memory.mapping cimport checked_size, mapping_error
 from nanobus.memory.platform cimport (
     CAN_FILL_HOLES, close_file, extend, file_size, map_shared, open_existing, open_new, page_size, populate,
     remap_shared, round_to_pages, sync_file, unmap
@@ -77,7 +78,7 @@ cdef void close_window(Window *window) noexcept nogil:
 
 
 @cython.final
-cdef class FileMapping(Mapping):
+cdef class FileMapping(GrowingMapping):
     """A whole file, mapped and shared with everybody who maps it; it can grow.
 
     Parameters
@@ -107,8 +108,7 @@ cdef class FileMapping(Mapping):
 
     Notes
     -----
-    Safe to use from any thread: growing waits for a copy (`read`, `write`) in another thread, and is refused while a
-    view is exported. Who may write to the file may also truncate it, which ends the processes that have it mapped.
+    Who may write to the file may also truncate it, which ends the processes that have it mapped.
     """
 
     def __cinit__(self, path, size=None):
@@ -139,30 +139,6 @@ cdef class FileMapping(Mapping):
 
     def __dealloc__(self):
         self.let_go()
-
-    def grow_to(self, size):
-        """Grow the file and the mapping to `size` bytes, rounded up to a page; neither ever shrinks.
-
-        Raises
-        ------
-        BufferError
-            Views of the bytes are exported, and the mapping would have to move.
-        MappingError
-            The system refused; `errno` says why. The mapping stays as it was.
-        BusClosedError
-            The mapping is closed.
-        """
-        cdef size_t wanted = checked_size("size", size)
-        cdef int error = EBUSY
-        self.check_open()
-        while error == EBUSY:
-            with nogil:
-                error = self.grow(wanted)
-            if error == EBUSY:
-                self.check_no_exports(f"grow to {wanted} bytes")    # returns if released just now
-        if error:
-            self.check_open()
-            raise mapping_error(error, f"grow from {self.size} to {wanted} bytes", self.path)
 
     def sync(self):
         """Return once everything written so far is on the disk.
@@ -196,23 +172,19 @@ cdef class FileMapping(Mapping):
             raise BusFormatError(f"{self.path!r} must not be empty")
         return status.st_size
 
-    cdef int grow(self, size_t size) noexcept nogil:
+    cdef int enlarge(self, size_t wanted) noexcept nogil:
         cdef Window window
-        cdef int error = 0
-        with self.guard:
-            if self.address == NULL:
-                return EBADF
-            if size <= self.size:
-                return 0
-            if self.exports:
-                return EBUSY
-            window.descriptor = self.descriptor
-            window.address = self.address
-            window.size = window.room = self.size
-            error = widen_window(&window, size, size, True)
-            self.address = window.address
-            self.size = self.mapped = window.size
+        cdef int error
+        window.descriptor = self.descriptor
+        window.address = self.address
+        window.size = window.room = self.size
+        error = widen_window(&window, wanted, wanted, True)
+        self.address = window.address
+        self.size = self.mapped = window.size
         return error
+
+    cdef object origin(self):
+        return self.path
 
     cdef void let_go(self) noexcept:
         if self.descriptor > 0:             # 0: `__cinit__` never ran
