@@ -5,7 +5,9 @@ import subprocess
 import sys
 import textwrap
 
-from nanobus import JournalBus
+import pytest
+
+from nanobus import JournalBus, Retention
 
 SEGMENT = 4096
 
@@ -206,3 +208,70 @@ def test_write_that_waits_behind_an_open_claim_can_be_interrupted(tmp_path):
         bus.close()
     """
     assert finish(start(code, tmp_path / "journal"), timeout=60) == "interrupted\nTrue\n"
+
+
+@pytest.mark.parametrize("held", ["bus.reader()", "bus.sender(5).claim(Stamp).__enter__()"], ids=["reader", "claim"])
+def test_killed_process_holds_neither_syncing_nor_retention_back(tmp_path, held):
+    code = f"""
+        @message(id=7)
+        class Stamp(Record):
+            number: u64
+        bus = JournalBus(sys.argv[1])
+        held = {held}
+        print("open", flush=True)
+        sys.stdin.readline()
+    """
+    with JournalBus(
+        tmp_path / "journal", segment_size=SEGMENT, sync="interval", sync_interval=1000, retention=Retention(count=2)
+    ) as bus:
+        bus.write(1, 1, b"first")
+        with start(code, tmp_path / "journal") as process:
+            assert process.stdout.readline() == "open\n", process.stderr.read()
+            process.kill()
+        for _ in range(20):
+            bus.write(1, 1, bytes(1000))
+        bus.keep_house()
+        assert bus.durable == bus.head
+        assert bus.statistics().segments == 3       # two, and the one made ready
+
+
+def test_lock_of_the_cursors_does_not_stay_with_a_child_forked_meanwhile(tmp_path):
+    out = finish(start("""
+        import fcntl
+        from nanobus.journal.control_file import locked
+        with JournalBus(sys.argv[1]) as bus:
+            control = os.path.join(sys.argv[1], "control")
+            with locked(control):
+                child = os.fork()
+                if child == 0:
+                    sys.stdin.read()
+                    os._exit(0)
+            with open(control) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            bus.reader("name").close()
+            print("free")
+        os.kill(child, 9)
+    """, tmp_path / "journal"))
+    assert out == "free\n"
+
+
+def test_child_forked_inside_a_claim_ends_and_leaves_the_journal_sound(tmp_path):
+    finish(start("""
+        @message(id=7)
+        class Stamp(Record):
+            number: u64
+        with JournalBus(sys.argv[1], sync="commit") as bus:
+            try:
+                with bus.sender(5).claim(Stamp) as stamp:
+                    stamp.number = 1
+                    child = os.fork()
+                    if child == 0:
+                        sys.exit(0)
+                    assert os.waitpid(child, 0)[1] == 0
+            except SystemExit:
+                os._exit(0)
+            bus.write(1, 1, b"more")
+            assert bus.durable == bus.head
+    """, tmp_path / "journal"))
+    with JournalBus(tmp_path / "journal") as bus:
+        assert bus.statistics().committed == 2

@@ -14,6 +14,7 @@ from nanobus import (
     JournalBus,
     MessageTooLargeError,
     Messenger,
+    NanobusError,
     Recovery,
     Worker,
 )
@@ -330,6 +331,32 @@ def test_claim_that_ends_does_not_wait_for_later_claims_of_others(tmp_path):
         first_ended.set()
         thread.join(60)
         assert bus.durable == bus.head
+
+
+@pytest.mark.parametrize("sync", ["none", "commit"])
+def test_sync_inside_an_open_claim_of_the_same_thread_is_refused(tmp_path, sync):
+    with JournalBus(tmp_path / "journal", segment_size=SEGMENT, sync=sync, sync_interval=1000) as bus:
+        with bus.sender(1).claim(Reading), pytest.raises(NanobusError, match="leave the `with claim"):
+            bus.sync()
+        bus.sync()
+        assert bus.durable == bus.head
+
+
+def test_writer_in_a_cycle_that_is_collected_lets_go_of_its_line(bus):
+    class Owner:
+        pass
+
+    lines = len(bus.statistics().writers)
+    owner = Owner()
+    owner.own = owner
+    owner.writer = bus.writer()
+    owner.writer.write(1, 1, b"x")
+    owner.bus = JournalBus(segment_size=SEGMENT)
+    owner.other = owner.bus.writer()
+    owner.other.write(1, 1, b"x")
+    del owner
+    gc.collect()
+    assert len(bus.statistics().writers) == lines
 
 
 def test_what_a_handler_sends_past_its_own_open_claim_waits_for_its_end(tmp_path):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from nanobus import CursorInUseError, JournalBus, Retention, TooManyHandlesError
+from nanobus import CorruptJournalError, CursorInUseError, JournalBus, Retention, TooManyHandlesError
 
 SEGMENT = 4096
 
@@ -132,3 +132,18 @@ def test_retention_waits_for_a_cursor_without_a_reader(tmp_path):
         bus.drop_cursor("here")
         bus.keep_house()
         assert bus.tail > 0
+
+
+def test_damaged_name_spoils_no_other_cursor(tmp_path):
+    with make(tmp_path / "journal", writers=1, readers=4) as bus:
+        bus.write(1, 1, b"x")
+        bus.reader("broken").close()
+        bus.reader("sound").close()
+    control = tmp_path / "journal" / "control"
+    with control.open("r+b") as file:
+        file.seek(control.read_bytes().index(b"broken") + 3)
+        file.write(b"X")
+    with make(tmp_path / "journal") as bus:
+        bus.reader("sound").close()
+        with pytest.raises(CorruptJournalError, match="the name of a cursor"):
+            bus.reader("broken")

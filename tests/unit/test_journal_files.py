@@ -19,6 +19,7 @@ from nanobus import (
     JournalBus,
     JournalVersionError,
     MappingError,
+    Retention,
 )
 from nanobus.memory.file import FILLS_HOLES
 
@@ -358,6 +359,56 @@ def test_repair_while_an_opener_lets_others_in_makes_it_look_again(tmp_path, mon
         assert other.recovery.reason == "joined"
 
 
+def test_segment_that_others_may_write_to_is_refused(tmp_path):
+    with make(tmp_path / "journal") as bus:
+        bus.write(1, 1, b"x")
+    segment = tmp_path / "journal" / "0000000000000000.segment"
+    segment.chmod(0o606)
+    with pytest.raises(MappingError) as caught, make(tmp_path / "journal") as bus:
+        bus.reader().read(0)
+    assert caught.value.errno == 1
+    segment.chmod(0o600)
+    with make(tmp_path / "journal") as bus:
+        assert bus.reader().read(0).payload == b"x"
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+def test_recovery_with_too_few_files_to_open_cuts_nothing(tmp_path, rebooted):
+    with JournalBus(tmp_path / "journal", segment_size=4096, writers=2, readers=2) as bus:
+        for number in range(20):
+            bus.write(1, 1, b"%02d" % number + bytes(500))
+        head = bus.head
+    if rebooted:
+        with (tmp_path / "journal" / "control").open("r+b") as file:
+            file.seek(1024 + 128 * 4 + 16)
+            file.write(bytes(16) + bytes(16) + b"another boot id.")      # and nothing is known to be on the disk
+    code = """
+        import os, resource, sys
+        from nanobus import JournalBus, MappingError
+        used = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+        outcomes = set()
+        for spare in range(10):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + spare, 4096))
+            try:
+                with JournalBus(sys.argv[1], sync_interval=1000) as bus:
+                    assert bus.recovery.cut_bytes == 0
+                    assert bus.head == int(sys.argv[2])
+                    outcomes.add("open")
+            except MappingError as error:
+                assert error.errno == 24, error
+                outcomes.add("refused")
+        print(sorted(outcomes))
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), tmp_path / "journal", str(head)],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert process.stdout == "['open', 'refused']\n", process.stderr
+    with JournalBus(tmp_path / "journal") as bus:
+        reader = bus.reader()
+        assert [int(reader.read(0).payload[:2]) for _ in range(20)] == list(range(20))
+
+
 def test_too_many_open_files_is_an_error_and_forgets_no_promise(tmp_path):
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with JournalBus(tmp_path / "journal", segment_size=1 << 20, sync="commit", sync_interval=1000) as bus:
@@ -406,6 +457,33 @@ def test_full_disk_refuses_messages_and_goes_on_when_there_is_room(small_disk):
             (small_disk / "journal" / f"{base:016x}.segment").unlink()
         assert bus.write(1, 1, b"after") >= head
         assert reader.read(0).payload == b"after"
+
+
+def test_full_disk_gets_room_by_retention(small_disk):
+    with JournalBus(
+        small_disk / "journal", segment_size=1 << 17, sync="interval", sync_interval=1000, retention=Retention(count=2)
+    ) as bus:
+        for _ in range(4 * 21 + 14):                # four segments, and more than half of a fifth
+            bus.write(1, 1, bytes(6000))
+        with (small_disk / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+        bus.keep_house()                            # wants to make the sixth
+        assert bus.tail == 3 << 17
+        assert bus.durable == bus.head
+        assert bus.statistics().segments == 3
+
+
+def test_full_disk_does_not_keep_the_keeper_from_syncing(small_disk):
+    with JournalBus(small_disk / "journal", segment_size=1 << 17, sync="interval", sync_interval=1000) as bus:
+        for _ in range(14):
+            bus.write(1, 1, bytes(6000))
+        with (small_disk / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+            while True:
+                file.write(bytes(4096))
+        with pytest.raises(MappingError, match="cannot make the next segment"):
+            bus.keep_house()
+        assert bus.durable == bus.head
 
 
 def test_new_journal_on_a_full_disk_is_an_error_with_errno(small_disk):

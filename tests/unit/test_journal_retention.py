@@ -54,6 +54,24 @@ def test_age_counts_from_the_last_message_of_a_segment(path):
         assert bus.reader().read(0).payload == b"x"
 
 
+def test_age_spares_what_was_written_after_the_next_segment_was_made_ready(path):
+    with make(path, retention=Retention(age=2)) as bus:
+        bus.write(1, 1, bytes(3000))
+        bus.keep_house()                            # more than half is full: makes the next one
+        assert bus.statistics().segments == 2
+        threading.Event().wait(2.1)
+        late = bus.write(1, 1, b"late")
+        fill(bus, 1)
+        bus.keep_house()
+        assert bus.tail == 0
+        assert bus.read(late).payload == b"late"
+
+
+def test_age_needs_timestamps(path):
+    with pytest.raises(ValueError, match="retention by age needs a journal with timestamps, got Retention"):
+        make(path, retention=Retention(age=1), timestamps=False)
+
+
 def test_last_segment_always_stays(path):
     with make(path, retention=Retention(count=1, size=1, age=timedelta(microseconds=1))) as bus:
         bus.write(1, 1, b"x")

@@ -99,7 +99,8 @@ cdef class Bus:
     cdef readonly bint keeps_cursors    # `reader(start=name)` resumes where the reader of that name was
     cdef object handles                 # WeakSet of readers and writers
     cdef object lock                    # held while `handles` is touched
-    cdef dict claiming                  # thread -> [open claims in place, end of what it wrote meanwhile]; under `lock`
+    # Thread -> [open claims in place, end of what it wrote meanwhile], under `lock`; None where nothing is ever synced.
+    cdef dict claiming
     cdef BusWriter shared_writer        # serves `write`
     cdef BusReader probe                # serves `read`
     cdef object __weakref__

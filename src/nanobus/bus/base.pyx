@@ -328,7 +328,6 @@ cdef class Bus:
 
     def __cinit__(self):
         self.handles = weakref.WeakSet()
-        self.claiming = {}
         open_buses.add(self)
         self.lock = threading.RLock()    # a signal handler may close the bus while its thread holds it
         self.closed = True              # until a subclass has a log to show

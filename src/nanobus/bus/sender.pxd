@@ -14,13 +14,14 @@ cdef class InPlaceClaim:
     """`with ... as record`: a Record written straight into memory that becomes a message when the block ends well."""
     cdef Codec codec
     cdef object message                 # the writable view; None outside the block
-    cdef object opener                  # thread that opened it, where writers ensure
+    cdef object opener                  # thread that opened it, where something is synced
 
     cdef uint8_t *begin(self, uint32_t size) except NULL
     cdef int check_end(self, bint commit) except -1     # raises, with the claim still open, where it cannot end here
     cdef int finish(self, bint commit) except -1
     cdef int note_open(self, BusWriter writer) except -1
-    # After the claim of `writer` that ends at `end`: it, and what its thread wrote meanwhile, is on the disk.
+    # After the claim of `writer` that ends at `end`: if that ensures, it and what its thread wrote meanwhile is on the
+    # disk.
     cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1
 
 

@@ -143,7 +143,7 @@ cdef class InPlaceClaim:
 
     cdef int note_open(self, BusWriter writer) except -1:
         cdef list pending
-        if writer.ensures:
+        if writer.bus.claiming is not None:
             self.opener = get_ident()
             with writer.bus.lock:
                 pending = writer.bus.claiming.setdefault(self.opener, [0, 0])
@@ -152,7 +152,7 @@ cdef class InPlaceClaim:
 
     cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1:
         cdef list pending
-        if not writer.ensures:
+        if writer.bus.claiming is None:
             return 0
         with writer.bus.lock:
             pending = writer.bus.claiming[self.opener]
@@ -162,7 +162,8 @@ cdef class InPlaceClaim:
                 return 0
             del writer.bus.claiming[self.opener]
             end = pending[1]
-        writer.ensure(end)
+        if writer.ensures:
+            writer.ensure(end)
         return 0
 
 

@@ -7,7 +7,9 @@ import fcntl
 import os
 import secrets
 import time
+from contextlib import contextmanager
 
+from libc.errno cimport ENOENT, ENOSYS
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -22,9 +24,11 @@ from nanobus.journal.layout cimport (
 from nanobus.journal.store cimport SegmentStore
 from nanobus.memory.file cimport FileMapping
 from nanobus.memory.mapping cimport AnonymousMapping, Mapping
-from nanobus.memory.platform cimport round_to_pages
+from nanobus.memory.platform cimport read_boot_name, round_to_pages
 
-from nanobus.errors import BusFormatError, CorruptJournalError, JournalInUseError, JournalVersionError
+from nanobus.errors import (
+    BusFormatError, CorruptJournalError, JournalInUseError, JournalVersionError, MappingError
+)
 
 cdef uint64_t JOURNAL_MAGIC = 0x6C6E726A2D626E1A       # in the file: 0x1A, "nb-jrnl"
 cdef str CONTROL_NAME = "control"
@@ -120,7 +124,7 @@ cdef int make_control(SegmentStore store, str path, const ControlBlock *control)
     step()
     os.rename(temporary, path)
     step()
-    store.sync_names()
+    store.sync_names_or_raise()
     return 0
 
 
@@ -168,20 +172,26 @@ def is_segment_size(value):
 
 
 cdef int read_boot(uint64_t *boot) except -1:
-    """What tells one run of the machine from the next; zeros where nothing does."""
+    """What tells one run of the machine from the next."""
+    cdef char name[64]
+    cdef int error = read_boot_name(name, sizeof(name))
     number = int(time.time() - time.monotonic()) // 60              # when it started, to the minute
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:       # Linux
-            number = int(file.read().replace("-", ""), 16)
-    except (OSError, ValueError):
-        pass
+    if error == 0:
+        number = int(name.decode().replace("-", ""), 16)
+    elif error not in (ENOENT, ENOSYS):                             # nothing tells here, and never will
+        raise MappingError(error, f"cannot tell one boot of the machine from the next: {os.strerror(error)}")
     boot[0] = number & 0xFFFFFFFFFFFFFFFF
     boot[1] = number >> 64
     return 0
 
 
-def lock_file(path):
-    """Return an open file whose lock is held until it is closed; for what must happen once in all processes."""
+@contextmanager
+def locked(path):
+    """Hold the lock of a file; for what must happen once in all processes."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return open(descriptor, "rb", closefd=True)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)              # a child forked meanwhile has the descriptor too
+        os.close(descriptor)

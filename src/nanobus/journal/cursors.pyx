@@ -31,8 +31,12 @@ cdef bint is_used(const JournalCursor *cursor) noexcept nogil:
     return load_acquire(<const uint64_t *> cursor.name) != 0
 
 
+cdef bint is_damaged(const JournalCursor *cursor) noexcept nogil:
+    return cursor.name_crc32c != crc32c(0, <const uint8_t *> cursor.name, CURSOR_NAME_SIZE)
+
+
 cdef str name_of(const JournalCursor *cursor):
-    if cursor.name_crc32c != crc32c(0, <const uint8_t *> cursor.name, CURSOR_NAME_SIZE):
+    if is_damaged(cursor):
         raise CorruptJournalError("the name of a cursor in the control file is damaged", position=None)
     return (<bytes> cursor.name[:strlen(cursor.name)]).decode()
 
@@ -40,9 +44,15 @@ cdef str name_of(const JournalCursor *cursor):
 cdef JournalCursor *find_cursor(const Claims *claims, str name) except? NULL:
     cdef JournalCursor *cursors = journal_cursors(claims.control)
     cdef uint32_t index
+    cdef JournalCursor *damaged = NULL
     for index in range(<uint32_t> CURSOR_COUNT):
-        if is_used(&cursors[index]) and name_of(&cursors[index]) == name:
-            return &cursors[index]
+        if is_used(&cursors[index]):
+            if is_damaged(&cursors[index]):
+                damaged = &cursors[index]
+            elif name_of(&cursors[index]) == name:
+                return &cursors[index]
+    if damaged != NULL:
+        name_of(damaged)                                    # which may have been this one's
     return NULL
 
 

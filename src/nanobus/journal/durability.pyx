@@ -2,7 +2,7 @@
 import os
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EAGAIN, EINTR, EMFILE, ENFILE, ENOENT, ENOMEM
+from libc.errno cimport EAGAIN, ENOENT
 from libc.stdint cimport uint64_t
 
 from nanobus.bus.claims cimport Claims, Stall, frontier, settle_stalled
@@ -29,13 +29,17 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
             error = wait_until_durable(claims, store, end, sealing)
         PyErr_CheckSignals()                                # an open claim of somebody may keep it for long
     if error:
-        raise MappingError(
-            error, f"the disk refused to keep what was written ({os.strerror(error)}): "
-            f"what is before position {load_acquire(&journal_block(claims.control).durable)} is safe, the rest is "
-            "only in memory; opening the journal anew, once everybody has closed it, writes it again",
-            store.path,
-        )
+        raise refusal(error, claims, store)
     return 0
+
+
+cdef object refusal(int error, const Claims *claims, SegmentStore store):
+    cdef uint64_t durable = load_acquire(&journal_block(claims.control).durable)
+    return MappingError(
+        error, f"the disk refused to keep what was written ({os.strerror(error)}): what is before position {durable} "
+        "is safe, the rest is only in memory; opening the journal anew, once everybody has closed it, writes it again",
+        store.path,
+    )
 
 
 cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t end, uint64_t *sealing) noexcept nogil:
@@ -66,6 +70,7 @@ cdef int wait_until_durable(const Claims *claims, SegmentStore store, uint64_t e
 cdef int sync_once(Claims *claims, SegmentStore store) noexcept nogil:
     cdef JournalBlock *block = journal_block(claims.control)
     cdef uint64_t holder = 0, begun, reached
+    cdef bint refused = False
     cdef int error
     if load_acquire(&block.sync_error):
         return <int> load_acquire(&block.sync_error)
@@ -77,13 +82,13 @@ cdef int sync_once(Claims *claims, SegmentStore store) noexcept nogil:
     reached = frontier(claims)
     error = 0
     if reached > begun:
-        error = sync_range(store, block, begun, reached, claims.section)
+        error = sync_range(store, block, begun, reached, claims.section, &refused)
         step()
         if error == 0:
             store_release(&block.durable, reached)
             step()
             store_release(&block.durable_check, reached ^ claims.control.key)
-        elif error not in (EMFILE, ENFILE, ENOMEM, EINTR):      # those only kept it from asking the disk
+        elif refused:                                       # else the disk was not even asked
             store_release(&block.sync_error, error)
     step()
     store_release(&block.syncing, 0)
@@ -95,16 +100,16 @@ cdef int sync_once(Claims *claims, SegmentStore store) noexcept nogil:
 
 
 cdef int sync_range(
-    SegmentStore store, const JournalBlock *block, uint64_t begun, uint64_t reached, uint64_t size
+    SegmentStore store, const JournalBlock *block, uint64_t begun, uint64_t reached, uint64_t size, bint *refused
 ) noexcept nogil:
     cdef uint64_t base = begun & ~(size - 1)
     cdef bint names = begun == base
     cdef int error
     while base < reached:
-        error = store.sync_segment(base)
+        error = store.sync_segment(base, refused)
         step()
         if error and not (error == ENOENT and base < load_acquire(&block.tail)):   # retention took it
             return error
         names = names or base > begun
         base += size
-    return store.sync_names() if names else 0
+    return store.sync_names(refused) if names else 0

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint64_t
 from nanobus.bus.base cimport Bus
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ReaderLine
+from nanobus.journal.journal_reader cimport JournalReader
 from nanobus.journal.store cimport SegmentStore
 from nanobus.memory.mapping cimport Mapping
 
@@ -18,13 +19,15 @@ cdef class JournalBus(Bus):
     cdef readonly object retention      # Retention or None
     cdef object keeper
     cdef bint fence_after_commit
+    cdef int at_work                    # calls that keep `close` from giving the process's lock away; under `lock`
 
     cdef uint64_t find_start(self, int64_t time) except? 0
     cdef ReaderLine *helper_line(self) except NULL
     cdef void reap_all(self)
     cdef int report_recovery(self, path) except -1
+    cdef int let_go_of_old(self, list bases) except -1
+    cdef int sync_by_policy(self) except -1
     cdef int make_next_segment(self, list bases) except -1
-    cdef bint is_segment_full(self) except -1
-    cdef int sync_now(self) except -1
+    cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1
     cdef object lock_cursors(self)
     cdef bint has_lines(self)

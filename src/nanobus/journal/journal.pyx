@@ -6,12 +6,13 @@ opening puts right in recovery.pxd, and how old segments go in trimming.pxd.
 import datetime
 import logging
 import os
+from threading import get_ident
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
 from nanobus.bus.claims cimport (
-    Claims, bind, frontier, gate, reap, release_reader_line, take_reader_line, take_writer_line
+    Claims, bind, frontier, gate, reap, take_reader_line, take_writer_line
 )
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
@@ -27,7 +28,7 @@ from nanobus.journal.control_file cimport control_number, control_of, open_contr
 from nanobus.journal.cursors cimport (
     add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
 )
-from nanobus.journal.durability cimport ensure_durable, sync_once
+from nanobus.journal.durability cimport ensure_durable, refusal, sync_once
 from nanobus.journal.journal_reader cimport JournalReader, new_reader
 from nanobus.journal.journal_writer cimport JournalWriter, new_writer
 from nanobus.journal.layout cimport journal_block
@@ -37,8 +38,8 @@ from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, lea
 from nanobus.journal.store cimport SegmentStore
 from nanobus.journal.trimming cimport trim
 
-from nanobus.errors import CorruptJournalError, MappingError, TooManyHandlesError
-from nanobus.journal.control_file import is_segment_size, lock_file
+from nanobus.errors import CorruptJournalError, MappingError, NanobusError, TooManyHandlesError
+from nanobus.journal.control_file import is_segment_size, locked
 from nanobus.journal.keeper import Keeper
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
@@ -133,6 +134,8 @@ cdef class JournalBus(Bus):
             )
             if not alone or share(store, number):
                 break
+        if retention is not None and retention.age is not None and not self.claims.control.flags & TIMESTAMPS:
+            raise ValueError(f"retention by age needs a journal with timestamps, got {retention!r}")
         self.report_recovery(store.path)
         self.store = store
         self.path = store.path
@@ -140,6 +143,8 @@ cdef class JournalBus(Bus):
         self.sync_policy = sync
         self.retention = retention
         self.keeps_cursors = True
+        if store.path is not None:
+            self.claiming = {}
         self.max_payload = <uint32_t> (self.claims.section - SLOT_HEADER_SIZE)
         self.fence_after_commit = not fence_heavy_side_works()
         cdef BusWriter shared = self.open_writer()
@@ -179,21 +184,29 @@ cdef class JournalBus(Bus):
         ------
         MappingError
             The disk refused. What was not on it by then is only in memory; every later promise is refused as well.
+        NanobusError
+            This thread has a claim open: it would wait for itself.
         """
+        cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
         self.check_open()
-        cdef ReaderLine *line
         if self.path is None:
             return
-        line = self.helper_line()
+        with self.lock:
+            if get_ident() in self.claiming:
+                raise NanobusError("a sync waits for every claim: leave the `with claim()` block of this thread first")
+            self.check_open()
+            self.at_work += 1
         try:
-            ensure_durable(&self.claims, self.store, load_acquire(&self.claims.control.head), &line.sealing)
+            ensure_durable(&self.claims, self.store, load_acquire(&self.claims.control.head), &sealing)
         finally:
-            release_reader_line(line)
+            with self.lock:
+                self.at_work -= 1
 
     def cursors(self):
         """Return the named cursors: name -> position of the next message for it."""
         self.check_open()
-        return cursors_of(&self.claims)
+        with self.lock_cursors():
+            return cursors_of(&self.claims)
 
     def drop_cursor(self, name):
         """Forget a named cursor, so that retention waits for it no more.
@@ -219,15 +232,43 @@ cdef class JournalBus(Bus):
         )
 
     def keep_house(self):
-        """Sync what the policy says, make the next segment ready, let old ones go: what the keeper does by itself."""
+        """Settle what the dead left, let old segments go, sync what the policy says, make the next segment ready: what
+        the keeper does by itself."""
         if self.closed:
             return
+        self.reap_all()                                     # the dead would hold back all of the rest
         bases = self.store.bases()
-        self.make_next_segment(bases)
-        if self.sync_policy != "none" or self.is_segment_full():
-            self.sync_now()
+        failure = None
+        try:
+            self.let_go_of_old(bases)                       # first: a full disk needs it
+        except NanobusError as error:
+            failure = error
+        try:
+            self.sync_by_policy()
+        except NanobusError as error:
+            failure = failure or error
+        try:
+            self.make_next_segment(bases)
+        except NanobusError as error:
+            failure = failure or error
+        if failure is not None:
+            raise failure
+
+    cdef int let_go_of_old(self, list bases) except -1:
         if self.retention is not None:
             trim(&self.claims, self.store, self.retention, bases)
+        return 0
+
+    cdef int sync_by_policy(self) except -1:
+        cdef int error
+        durable = load_acquire(&journal_block(self.claims.control).durable)
+        if self.sync_policy == "none" and load_acquire(&self.claims.control.head) - durable < self.claims.section:
+            return 0                                        # no segment is full that is not on the disk
+        with nogil:
+            error = sync_once(&self.claims, self.store)
+        if error:
+            raise refusal(error, &self.claims, self.store)
+        return 0
 
     cdef int make_next_segment(self, list bases) except -1:
         cdef Segment segment
@@ -242,18 +283,6 @@ cdef class JournalBus(Bus):
             leave_segment(&segment)
         if error:
             raise MappingError(error, f"cannot make the next segment: {os.strerror(error)}", self.path)
-
-    cdef bint is_segment_full(self) except -1:
-        """Whether a whole segment is not on the disk yet."""
-        durable = load_acquire(&journal_block(self.claims.control).durable)
-        return load_acquire(&self.claims.control.head) - durable >= self.claims.section
-
-    cdef int sync_now(self) except -1:
-        cdef int error
-        with nogil:
-            error = sync_once(&self.claims, self.store)
-        if error:
-            raise MappingError(error, f"the disk refused to keep what was written: {os.strerror(error)}", self.path)
 
     def close(self):
         """Close every handle of this object; with `sync="interval"` or "commit" everything is on the disk then.
@@ -271,8 +300,9 @@ cdef class JournalBus(Bus):
                 if self.sync_policy != "none":
                     ensure_durable(&self.claims, self.store, frontier(&self.claims), &sealing)
             finally:
-                if not self.has_lines():
-                    self.store.unlock()                     # nothing of this object has a line any more
+                with self.lock:
+                    if not self.at_work and not self.has_lines():
+                        self.store.unlock()                 # nothing of this object has a line any more
 
     cdef bint has_lines(self):
         """Whether a handle has still to let go of its line: a claim in flight, a thread on its way out of a wait."""
@@ -313,16 +343,21 @@ cdef class JournalBus(Bus):
             end_seeking(&seeker)
 
     cdef BusWriter open_writer(self):
-        cdef WriterLine *line = take_writer_line(&self.claims)
-        if line == NULL:
-            self.reap_all()
+        cdef WriterLine *line = NULL
+        cdef BusWriter writer
+        with self.lock:
             line = take_writer_line(&self.claims)
-        if line == NULL:
-            raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
-        return new_writer(
-            self, self.memory, self.store, &self.claims, line, self.fence_after_commit,
-            self.sync_policy == "commit" and self.path is not None,
-        )
+            if line == NULL:
+                self.reap_all()
+                line = take_writer_line(&self.claims)
+            if line == NULL:
+                raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
+            writer = new_writer(
+                self, self.memory, self.store, &self.claims, line, self.fence_after_commit,
+                "none" if self.path is None else self.sync_policy,
+            )
+            self.handles.add(writer)                        # `close` must know of every line
+            return writer
 
     cdef int check_start(self, object start) except -1:
         if isinstance(start, datetime.datetime):
@@ -337,6 +372,16 @@ cdef class JournalBus(Bus):
 
     cdef BusReader open_reader(self, object start, bint gating, object lag_limit):
         cdef JournalReader reader = new_reader(self, self.memory, self.store, &self.claims)
+        with self.lock:
+            self.check_open()
+            reader.line = self.helper_line()
+            self.handles.add(reader)                        # `close` must know of every line
+        self.place_reader(reader, start, gating, lag_limit)
+        if reader.closed:                                   # meanwhile, with the bus
+            reader.close_line()
+        return reader
+
+    cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1:
         cdef str name = None
         if isinstance(start, datetime.datetime):
             start = self.find_start(<int64_t> (start.timestamp() * 1_000_000) * 1000)
@@ -344,10 +389,8 @@ cdef class JournalBus(Bus):
             name, start = start, "oldest"
             if not gating:
                 raise ValueError("a named cursor goes with gate=True: retention waits for it")
-        reader.line = self.helper_line()
         if name is None:
-            reader.place(start, gating, lag_limit)
-            return reader
+            return reader.place(start, gating, lag_limit)
         with self.lock_cursors():
             reader.named = take_cursor(&self.claims, name)
             if reader.named != NULL:
@@ -358,11 +401,11 @@ cdef class JournalBus(Bus):
                 raise CorruptJournalError(f"the cursor {name!r} is damaged: {error}", position=start) from None
             if reader.named == NULL:
                 reader.named = add_cursor(&self.claims, name, reader.cursor)
-        return reader
+        return 0
 
     cdef object lock_cursors(self):
         """Held while a cursor is looked for and made, so that no name is made twice; dropped with its holder."""
-        return self.lock if self.path is None else lock_file(os.path.join(self.path, "control"))
+        return self.lock if self.path is None else locked(os.path.join(self.path, "control"))
 
     cdef uint64_t find_start(self, int64_t time) except? 0:
         """Position of the first message stamped `time` or later; the head where there is none."""

@@ -43,12 +43,12 @@ cdef class JournalReader(BusReader):
         leave_segment(&self.segment)
 
     cdef void close_line(self):
-        if self.line == &self.own_line:
-            return
         if self.named != NULL:
             store_release(&self.named.owner, 0)             # its position stays
-        release_reader_line(self.line)
-        self.forget_line()
+            self.named = NULL
+        if self.line != &self.own_line:
+            release_reader_line(self.line)
+            self.forget_line()
 
     cdef void forget_line(self):
         if self.line != &self.own_line:

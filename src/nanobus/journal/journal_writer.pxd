@@ -15,6 +15,8 @@ cdef class JournalWriter(SlotWriter):
     cdef uint32_t max_payload
     cdef int failure                    # after BUS_FAILED: an errno or a Damage ...
     cdef uint64_t failed_at             # ... and the position
+    cdef const uint64_t *sync_error     # the journal's, where its refusal ends what this writer promises; else ...
+    cdef uint64_t never_refused         # ... 0
 
     cdef BusStatus claim_slowly(self, uint32_t size, Slot *slot) noexcept nogil
     cdef bint reach(self, uint64_t position, uint64_t end) noexcept nogil
@@ -24,5 +26,5 @@ cdef class JournalWriter(SlotWriter):
 
 cdef JournalWriter new_writer(
     Bus bus, object memory, SegmentStore store, const Claims *claims, WriterLine *line, bint fence_after_commit,
-    bint ensures
+    str sync_policy
 )

@@ -21,9 +21,11 @@ from nanobus.core.atomics cimport (
 )
 from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader, make_padding, slot_length, stamp_of
+from nanobus.core.owner cimport owner_self
 from nanobus.core.steps cimport step
-from nanobus.journal.durability cimport ensure_durable
+from nanobus.journal.durability cimport ensure_durable, refusal
 from nanobus.journal.failures cimport raise_failure_at
+from nanobus.journal.layout cimport journal_block
 from nanobus.journal.segment cimport (
     claim_segment, is_inside, leave_segment, segment_end, slot_in, slot_in_place
 )
@@ -37,6 +39,7 @@ cdef enum:
 
 
 @cython.final
+@cython.no_gc_clear         # __dealloc__ needs the control block
 cdef class JournalWriter(SlotWriter):
     """A writer of a JournalBus."""
 
@@ -52,7 +55,7 @@ cdef class JournalWriter(SlotWriter):
         cdef uint64_t end = position + slot_length(size)
         if rarely(
             size > self.max_payload or line == NULL or load_relaxed(&line.intent_length)
-            or end > self.segment.mapped_end or self.closed
+            or end > self.segment.mapped_end or self.closed or load_relaxed(self.sync_error)
         ):
             return self.claim_slowly(size, slot)
         store_release(&line.intent_position, position)
@@ -76,6 +79,8 @@ cdef class JournalWriter(SlotWriter):
             return BUS_CLAIMED
         if self.closed:
             return BUS_STOPPED
+        if load_acquire(self.sync_error):
+            return BUS_FAILED                               # what is not promised is not begun
         position = load_acquire(&self.control.head)
         while True:
             end = position + slot_length(size)
@@ -145,6 +150,8 @@ cdef class JournalWriter(SlotWriter):
     cdef int ensure(self, uint64_t end) except -1:
         cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
         cdef list pending
+        if self.line == NULL and owner_self() != self.claims.owner:
+            return 0                                        # forked: what was claimed is the parent's
         if self.bus.claiming:
             with self.bus.lock:
                 pending = self.bus.claiming.get(get_ident())
@@ -161,12 +168,14 @@ cdef class JournalWriter(SlotWriter):
         return 0
 
     cdef int raise_failure(self) except -1:
+        if load_acquire(self.sync_error):
+            raise refusal(<int> load_acquire(self.sync_error), &self.claims, self.store)
         raise_failure_at(self.store.path, self.failure, self.failed_at)
 
 
 cdef JournalWriter new_writer(
     Bus bus, object memory, SegmentStore store, const Claims *claims, WriterLine *line, bint fence_after_commit,
-    bint ensures
+    str sync_policy
 ):
     cdef JournalWriter writer = JournalWriter.__new__(JournalWriter, FROM_A_BUS)
     writer.join(bus, claims, line, fence_after_commit)
@@ -176,5 +185,6 @@ cdef JournalWriter new_writer(
     writer.store = store
     writer.max_payload = bus.max_payload
     writer.segment.size = writer.claims.section
-    writer.ensures = ensures
+    writer.ensures = sync_policy == "commit"
+    writer.sync_error = &writer.never_refused if sync_policy == "none" else &journal_block(claims.control).sync_error
     return writer

@@ -10,13 +10,16 @@ from nanobus.core.layout cimport (
 )
 from nanobus.core.steps cimport step
 from nanobus.journal.control_file cimport read_boot
+from nanobus.journal.failures cimport raise_failure_at
 from nanobus.journal.layout cimport (
     CURSOR_COUNT, SEGMENT_HEADER_SIZE, JournalBlock, JournalCursor, journal_block, journal_cursors
 )
 from nanobus.journal.seeking cimport Seeker, begin_seeking, end_seeking
-from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, leave_segment, reach, segment_end, slot_in
+from nanobus.journal.segment cimport (
+    Segment, enter_segment, forget_segment, leave_segment, reach, segment_end, slot_in, tells_of_journal
+)
 from nanobus.journal.store cimport SegmentStore
-from nanobus.memory.platform cimport close_file
+from nanobus.memory.platform cimport close_file, extend, round_to_pages
 
 import os
 
@@ -33,7 +36,7 @@ cdef object recover(const Claims *claims, SegmentStore store):
     cdef uint64_t boot[2]
     cdef uint64_t head_before = load_acquire(&control.head)
     cdef uint64_t sealed_before = control.sealed
-    cdef uint64_t durable = trusted_durable(control)
+    cdef uint64_t durable = trusted_durable(control)        # at most what is on the disk
     cdef uint64_t refused_before = load_acquire(&block.sync_error)
     cdef uint64_t refused = refused_before
     cdef uint64_t cut = 0, end
@@ -46,6 +49,7 @@ cdef object recover(const Claims *claims, SegmentStore store):
     unclean = has_lines(claims)
     step()
     bases = keep_from_tail(store, control, max(durable, 0 if rebooted else head_before))
+    durable = max(durable, <uint64_t> block.tail)
     step()
     if unclean and not rebooted:
         seal_claims(claims, store)
@@ -53,7 +57,7 @@ cdef object recover(const Claims *claims, SegmentStore store):
     clear_lines(claims)
     step()
     if (rebooted or refused) and not is_new:
-        end = sound_end(claims, store, max(durable, <uint64_t> block.tail), True)
+        end = sound_end(claims, store, durable, True)
         cut = cut_at(claims, store, end, bases)
         if refused and not rebooted:
             refused = write_anew(store, durable, end, claims.section)
@@ -88,7 +92,7 @@ cdef object recover(const Claims *claims, SegmentStore store):
 
 cdef uint64_t trusted_durable(ControlBlock *control):
     cdef JournalBlock *block = journal_block(control)
-    return block.durable if block.durable_check == block.durable ^ control.key else block.tail
+    return block.durable if block.durable_check == block.durable ^ control.key else 0
 
 
 cdef bint has_lines(const Claims *claims):
@@ -123,7 +127,7 @@ cdef list keep_from_tail(SegmentStore store, ControlBlock *control, uint64_t pro
 cdef int seal_claims(const Claims *claims, SegmentStore store) except -1:
     cdef Seeker seeker
     cdef Claims own
-    cdef uint64_t sealing = 0
+    cdef uint64_t sealing = 0, position = 0
     cdef uint32_t index
     for index in range(claims.control.writer_lines):
         if claims.writers[index].intent_length:
@@ -135,8 +139,13 @@ cdef int seal_claims(const Claims *claims, SegmentStore store) except -1:
         for index in range(claims.control.writer_lines):
             if load_acquire(&claims.writers[index].intent_length):
                 step()
-                settle(&own, load_acquire(&claims.writers[index].intent_position), &sealing)
+                position = load_acquire(&claims.writers[index].intent_position)
+                settle(&own, position, &sealing)
+                if seeker.failure:
+                    break
         end_seeking(&seeker)
+    if seeker.failure:
+        raise_failure_at(store.path, seeker.failure, position)     # the claim stays for the next who opens
     return 0
 
 
@@ -152,30 +161,47 @@ cdef int clear_lines(const Claims *claims) except -1:
     return 0
 
 
-cdef uint64_t sound_end(const Claims *claims, SegmentStore store, uint64_t start, bint checked) noexcept nogil:
+cdef uint64_t sound_end(const Claims *claims, SegmentStore store, uint64_t start, bint checked) except? 0:
     """Where the chain of sound slots from `start` on ends; `checked`: their checksums are compared."""
+    cdef uint64_t position = start
+    cdef int error
+    with nogil:
+        error = follow_chain(claims, store, &position, checked)
+    if not tells_of_journal(error):
+        raise_failure_at(store.path, error, position)       # nobody knows what is there: nothing may be cut
+    return position
+
+
+cdef int follow_chain(const Claims *claims, SegmentStore store, uint64_t *position, bint checked) noexcept nogil:
+    """Go on to the end of the chain; why it ends there: 0, a Damage or an errno."""
     cdef Segment segment
     cdef SlotHeader *header
-    cdef uint64_t position = start, end
+    cdef uint64_t end
     cdef ControlBlock *control = claims.control
+    cdef int error = 0
     forget_segment(&segment, claims.section)
-    while enter_segment(&segment, store, control, position) == 0:
-        if reach(&segment, position + SLOT_HEADER_SIZE):
+    while True:
+        error = enter_segment(&segment, store, control, position[0])
+        if not error:
+            error = reach(&segment, position[0] + SLOT_HEADER_SIZE)
+        if error:
             break
-        header = slot_in(&segment, position)
-        if load_acquire(&header.stamp) != stamp_of(position, control.key):
+        header = slot_in(&segment, position[0])
+        if load_acquire(&header.stamp) != stamp_of(position[0], control.key):
             break
-        end = position + slot_length(header.size)
-        if end > segment_end(position, claims.section):
+        end = position[0] + slot_length(header.size)
+        if end > segment_end(position[0], claims.section):
             break
-        if header.message != PADDING_ID and reach(&segment, end):
-            break
-        header = slot_in(&segment, position)
+        if header.message != PADDING_ID:
+            error = reach(&segment, end)
+            if error:
+                break
+        header = slot_in(&segment, position[0])
         if checked and control.flags & CHECKSUM and slot_checksum(header) != header.crc32c:
             break
-        position = end
+        position[0] = end
     leave_segment(&segment)
-    return position
+    return error
 
 
 cdef uint64_t proven_head(const Claims *claims, SegmentStore store, list bases, uint64_t head) except? 0:
@@ -199,6 +225,7 @@ cdef uint64_t cut_at(const Claims *claims, SegmentStore store, uint64_t end, lis
     cdef uint64_t base = end & ~(claims.section - 1)
     cdef uint64_t behind = 0
     cdef uint64_t written
+    cdef bint removed = False
     for later in reversed(bases):                       # from the last: what is left is a prefix at every moment
         if later < base:
             break
@@ -207,24 +234,29 @@ cdef uint64_t cut_at(const Claims *claims, SegmentStore store, uint64_t end, lis
         step()
         if later > base or (end == base and not has_header(claims, store, base)):
             store.remove_segment(later)
+            removed = True
         elif written:
             cut_segment(store, base, end - base)
         step()
-    store.sync_names()                                  # no segment that was removed comes back
+    if removed:
+        store.sync_names_or_raise()                     # or a segment could come back
     return behind
 
 
 cdef int cut_segment(SegmentStore store, uint64_t base, uint64_t kept) except -1:
     """Leave zeros behind the first `kept` positions of a segment, on the disk too."""
+    cdef size_t size
+    cdef int failure
     descriptor = store.open_segment(base)
     if descriptor < 0:
         raise cutting_failed(-descriptor, base + kept, store)
     try:
         size = os.fstat(descriptor).st_size
-        page = os.sysconf("SC_PAGESIZE")
         os.ftruncate(descriptor, SEGMENT_HEADER_SIZE + kept)
         step()
-        os.posix_fallocate(descriptor, 0, max(size, -(-(SEGMENT_HEADER_SIZE + kept) // page) * page))
+        failure = extend(descriptor, max(size, round_to_pages(SEGMENT_HEADER_SIZE + kept)))
+        if failure:
+            raise cutting_failed(failure, base + kept, store)
         step()
         os.fsync(descriptor)
     except OSError as error:
@@ -238,6 +270,7 @@ cdef uint64_t write_anew(SegmentStore store, uint64_t begun, uint64_t end, uint6
     """Bring begun .. end to a disk that refused them: the kernel takes them for written, so they are written again.
     0, or the errno of the disk, which still refuses."""
     cdef uint64_t base = begun & ~(size - 1), at, behind
+    cdef bint refused = False
     while base < end:
         descriptor = store.open_segment(base)
         if descriptor < 0:
@@ -257,7 +290,7 @@ cdef uint64_t write_anew(SegmentStore store, uint64_t begun, uint64_t end, uint6
             close_file(descriptor)
         step()
         base += size
-    return store.sync_names()
+    return store.sync_names(&refused)
 
 
 cdef object cutting_failed(int error, uint64_t position, SegmentStore store):
@@ -269,7 +302,7 @@ cdef uint64_t last_written(SegmentStore store, uint64_t base, uint64_t start) ex
     cdef uint64_t at = SEGMENT_HEADER_SIZE + start, end = 0
     descriptor = store.open_segment(base)
     if descriptor < 0:
-        return 0
+        raise_failure_at(store.path, -descriptor, base)
     try:
         while chunk := os.pread(descriptor, 1 << 20, at):
             if written := len(chunk.rstrip(b"\0")):
@@ -285,9 +318,11 @@ cdef uint64_t last_written(SegmentStore store, uint64_t base, uint64_t start) ex
 cdef bint has_header(const Claims *claims, SegmentStore store, uint64_t base):
     cdef Segment segment
     forget_segment(&segment, claims.section)
-    found = enter_segment(&segment, store, claims.control, base) == 0
+    cdef int error = enter_segment(&segment, store, claims.control, base)
     leave_segment(&segment)
-    return found
+    if not tells_of_journal(error):
+        raise_failure_at(store.path, error, base)
+    return error == 0
 
 
 cdef int bring_cursors(ControlBlock *control, uint64_t tail, uint64_t head) except -1:

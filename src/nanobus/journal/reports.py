@@ -45,7 +45,8 @@ class Retention:
     size : int, optional
         Bytes of log, in whole segments.
     age : timedelta or float, optional
-        How long after its last message was written a segment may go; seconds where it is a number.
+        How long after its last message was written a segment may go; seconds where it is a number. Needs a journal with
+        timestamps.
     count : int, optional
         Segments.
 

@@ -8,6 +8,7 @@ from nanobus.journal.store cimport SegmentStore
 cdef struct Seeker:
     Segment segment
     PyObject *store                     # borrowed
+    int failure                         # errno that kept it from a slot which may be there; 0: none did
 
 # Make `own` a copy of `claims` that reaches every slot through `seeker`; both must outlive its use.
 cdef void begin_seeking(Seeker *seeker, Claims *own, const Claims *claims, SegmentStore store) noexcept nogil

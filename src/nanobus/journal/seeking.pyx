@@ -4,13 +4,14 @@ from libc.stdint cimport uint64_t
 
 from nanobus.bus.claims cimport Claims
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader
-from nanobus.journal.segment cimport enter_segment, forget_segment, leave_segment, reach, slot_in
+from nanobus.journal.segment cimport enter_segment, forget_segment, leave_segment, reach, slot_in, tells_of_journal
 from nanobus.journal.store cimport SegmentStore
 
 
 cdef void begin_seeking(Seeker *seeker, Claims *own, const Claims *claims, SegmentStore store) noexcept nogil:
     forget_segment(&seeker.segment, claims.section)
     seeker.store = <PyObject *> store
+    seeker.failure = 0
     own[0] = claims[0]
     own.locate = slot_anywhere
     own.place = seeker
@@ -22,8 +23,11 @@ cdef void end_seeking(Seeker *seeker) noexcept nogil:
 
 cdef SlotHeader *slot_anywhere(const Claims *claims, uint64_t position) noexcept nogil:
     cdef Seeker *seeker = <Seeker *> claims.place
-    if enter_segment(&seeker.segment, <SegmentStore> seeker.store, claims.control, position):
-        return NULL
-    if reach(&seeker.segment, position + SLOT_HEADER_SIZE):
+    cdef int error = enter_segment(&seeker.segment, <SegmentStore> seeker.store, claims.control, position)
+    if not error:
+        error = reach(&seeker.segment, position + SLOT_HEADER_SIZE)
+    if error:
+        if not tells_of_journal(error):
+            seeker.failure = error
         return NULL
     return slot_in(&seeker.segment, position)

@@ -1,3 +1,4 @@
+from libc.errno cimport ENOENT
 from libc.stdint cimport uint32_t, uint64_t
 
 from nanobus.bus.claims cimport Claims
@@ -9,7 +10,8 @@ from nanobus.memory.file cimport Window
 
 # Why a segment cannot be used, where it is no errno.
 cdef enum Damage:
-    SEGMENT_MISSING = 10000             # no file, though the journal's head is past it
+    FIRST_DAMAGE = 10000
+    SEGMENT_MISSING = FIRST_DAMAGE      # no file, though the journal's head is past it
     SEGMENT_FOREIGN                     # its header is that of another journal, position or version, or broken
     SEGMENT_SHORT                       # the file ends before a slot that was claimed
     SLOT_DAMAGED                        # no stamp fits where a slot was committed
@@ -38,6 +40,10 @@ cdef bint is_header_of(const SegmentHeader *header, const ControlBlock *control,
 
 # The `locate` of a handle whose `place` is its own segment.
 cdef SlotHeader *slot_in_place(const Claims *claims, uint64_t position) noexcept nogil
+
+# Whether it is, or an errno that, says what the journal holds, and not what this process may open and map just now.
+cdef inline bint tells_of_journal(int error) noexcept nogil:
+    return error == 0 or error == ENOENT or error >= FIRST_DAMAGE
 
 cdef inline bint is_inside(const Segment *segment, uint64_t position) noexcept nogil:
     return segment.base <= position < segment.mapped_end

@@ -5,11 +5,12 @@ from libc.string cimport memset
 
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport BYTE_ORDER_MARK, ControlBlock
+from nanobus.core.atomics cimport load_acquire
 from nanobus.core.clock cimport unix_ns
 from nanobus.core.crc32c cimport crc32c
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader
 from nanobus.core.steps cimport step
-from nanobus.journal.layout cimport CHUNK_SIZE, JOURNAL_VERSION, SEGMENT_HEADER_SIZE, SegmentHeader
+from nanobus.journal.layout cimport CHUNK_SIZE, JOURNAL_VERSION, SEGMENT_HEADER_SIZE, SegmentHeader, journal_block
 from nanobus.journal.store cimport SegmentStore
 from nanobus.memory.file cimport close_window, open_window, widen_window
 from nanobus.memory.platform cimport file_size, fill_holes
@@ -37,9 +38,9 @@ cdef int enter_segment(Segment *segment, SegmentStore store, const ControlBlock 
     error = store.open_segment(base)
     if error < 0:
         return -error
-    error = open_window(&segment.window, error, SEGMENT_HEADER_SIZE + segment.size)
+    error = open_window(&segment.window, error, SEGMENT_HEADER_SIZE, SEGMENT_HEADER_SIZE + segment.size)
     if error:
-        return SEGMENT_FOREIGN if error == ENODATA else error       # shorter than a page
+        return SEGMENT_FOREIGN if error == ENODATA else error       # shorter than a header
     segment.base = base
     note_window(segment)
     if not is_header_of(<SegmentHeader *> segment.window.address, control, base):
@@ -62,6 +63,9 @@ cdef int claim_segment(Segment *segment, SegmentStore store, const ControlBlock 
         error = store.create_segment(&header, min(segment.size, <uint64_t> CHUNK_SIZE))
         if error and error != EEXIST:
             return error
+        if base < load_acquire(&journal_block(<ControlBlock *> control).tail):
+            store.remove_segment(base)                      # retention took it while this thread was about to claim
+            return ENOENT
         error = enter_segment(segment, store, control, position)
     if not error and not is_here:
         error = fill_holes(segment.window.descriptor, segment.window.size)      # a copy may have some

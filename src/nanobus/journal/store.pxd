@@ -26,8 +26,10 @@ cdef class SegmentStore:
     cdef int create_segment(self, const SegmentHeader *header, size_t size) noexcept nogil
     cdef int create_held(self, const SegmentHeader *header, size_t size) noexcept nogil
     cdef int remove_segment(self, uint64_t base) noexcept nogil
-    cdef int sync_segment(self, uint64_t base) noexcept nogil
-    cdef int sync_names(self) noexcept nogil
+    # 0 or errno; `refused`: it was the disk that said so.
+    cdef int sync_segment(self, uint64_t base, bint *refused) noexcept nogil
+    cdef int sync_names(self, bint *refused) noexcept nogil
+    cdef int sync_names_or_raise(self) except -1
     cdef list bases(self)
     cdef bint lock(self, bint alone) except -1
     cdef void unlock(self) noexcept

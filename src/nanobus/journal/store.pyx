@@ -1,6 +1,6 @@
 """Where segments are kept: files of a folder that nobody else may write to, or memory that has no name."""
 cimport cython
-from libc.errno cimport EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
+from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport free, realloc
@@ -46,23 +46,24 @@ cdef class SegmentStore:
         self.path = os.path.abspath(os.fsdecode(path))
         try:
             os.mkdir(self.path, 0o700)
+            sync_folder(os.path.dirname(self.path))
         except FileExistsError:
             pass
         except OSError as error:
-            raise refused(error, "make the journal", self.path) from None
+            raise refusal(error, "make the journal", self.path) from None
         try:
             self.folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.ELOOP):
                 raise BusFormatError(f"{self.path!r} must be a folder, and no symbolic link to one") from None
-            raise refused(error, "open the journal", self.path) from None
+            raise refusal(error, "open the journal", self.path) from None
         self.check_folder()
         try:
             self.gatekeeper = os.open(
                 "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.folder
             )
         except OSError as error:
-            raise refused(error, "open the lock of the journal", self.path) from None
+            raise refusal(error, "open the lock of the journal", self.path) from None
 
     def check_folder(self):
         status = os.fstat(self.folder)
@@ -100,7 +101,7 @@ cdef class SegmentStore:
         except BlockingIOError:
             return False
         except OSError as error:
-            raise refused(error, "lock the journal", self.path) from None
+            raise refusal(error, "lock the journal", self.path) from None
         return True
 
     cdef void unlock(self) noexcept:
@@ -122,7 +123,7 @@ cdef class SegmentStore:
         try:
             names = os.listdir(self.folder)
         except OSError as error:
-            raise refused(error, "list the journal", self.path) from None
+            raise refusal(error, "list the journal", self.path) from None
         return sorted([int(match[1], 16) for match in map(SEGMENT_NAME.fullmatch, names) if match])
 
     def leftovers(self):
@@ -214,7 +215,7 @@ cdef class SegmentStore:
         write_name(name, base)
         return unlink_at(self.folder, name)
 
-    cdef int sync_segment(self, uint64_t base) noexcept nogil:
+    cdef int sync_segment(self, uint64_t base, bint *refused) noexcept nogil:
         cdef int descriptor, error
         if self.path is None:
             return 0
@@ -223,12 +224,25 @@ cdef class SegmentStore:
             return -descriptor
         error = sync_file(descriptor)
         close_file(descriptor)
+        refused[0] = error != 0
         return error
 
-    cdef int sync_names(self) noexcept nogil:
+    cdef int sync_names(self, bint *refused) noexcept nogil:
         if self.path is None:
             return 0
-        return 0 if fsync(self.folder) == 0 or errno_of_last_call == EINVAL else errno_of_last_call
+        if self.folder < 0:
+            return EBADF
+        if fsync(self.folder) == 0 or errno_of_last_call == EINVAL:
+            return 0
+        refused[0] = True
+        return errno_of_last_call
+
+    cdef int sync_names_or_raise(self) except -1:
+        cdef bint refused = False
+        cdef int error = self.sync_names(&refused)
+        if error:
+            raise MappingError(error, f"cannot sync the journal's folder: {os.strerror(error)}", self.path)
+        return 0
 
 
 cdef void write_name(char *name, uint64_t base) noexcept nogil:
@@ -246,5 +260,17 @@ cdef int fill(int descriptor, const SegmentHeader *header, size_t size) noexcept
     return 0
 
 
-cdef object refused(error, str wanted, str path):
+cdef int sync_folder(str path) except -1:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:                     # a file system that cannot
+            raise
+    finally:
+        os.close(descriptor)
+    return 0
+
+
+cdef object refusal(error, str wanted, str path):
     return MappingError(error.errno, f"cannot {wanted}: {os.strerror(error.errno)}", path)

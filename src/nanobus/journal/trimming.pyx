@@ -2,12 +2,14 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from nanobus.bus.claims cimport Claims, gate
+from nanobus.bus.control cimport ControlBlock
 from nanobus.core.atomics cimport fence_full, load_acquire, store_release, swap_if_equal
 from nanobus.core.clock cimport unix_ns
+from nanobus.core.layout cimport PADDING_ID, SLOT_HEADER_SIZE, SlotHeader, slot_length, stamp_of
 from nanobus.core.steps cimport step
 from nanobus.journal.cursors cimport lowest_cursor
-from nanobus.journal.layout cimport JournalBlock, SegmentHeader, journal_block
-from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, leave_segment
+from nanobus.journal.layout cimport JournalBlock, journal_block
+from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, leave_segment, reach, slot_in
 from nanobus.journal.store cimport SegmentStore
 
 
@@ -22,8 +24,10 @@ cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) 
     while tail < wanted and not swap_if_equal(&block.tail, &tail, wanted):
         pass
     step()
-    if tail < wanted:
-        store_release(&block.tail_check, wanted ^ claims.control.key)   # a wrong tail would remove what is kept
+    tail = load_acquire(&block.tail)
+    while load_acquire(&block.tail_check) != tail ^ claims.control.key:     # others may move it on meanwhile
+        store_release(&block.tail_check, tail ^ claims.control.key)
+        tail = load_acquire(&block.tail)
     step()
     fence_full()                                            # pairs with the one in keep_place
     needed = min(gate(claims), lowest_cursor(claims))
@@ -42,18 +46,33 @@ cdef uint64_t first_to_keep(Claims *claims, SegmentStore store, object retention
     while len(kept) > 1 and (
         retention.count is not None and len(kept) > retention.count
         or retention.size is not None and len(kept) * claims.section > retention.size
-        or retention.age is not None and now - created(claims, store, kept[1]) > retention.age_ns
+        or retention.age is not None and now - entered(claims, store, kept[1]) > retention.age_ns
     ):
         kept.pop(0)
     return kept[0] if kept else 0
 
 
-cdef int64_t created(Claims *claims, SegmentStore store, uint64_t base) except? -1:
-    """When a segment was made: soon after the last message of the one before; now, where that cannot be told."""
+cdef int64_t entered(Claims *claims, SegmentStore store, uint64_t base) except? -1:
+    """When the first message of a segment was written, after the last of the one before (unix ns); now, where there is
+    none yet."""
     cdef Segment segment
     cdef int64_t when = unix_ns()
-    forget_segment(&segment, claims.section)
-    if enter_segment(&segment, store, claims.control, base) == 0:
-        when = (<SegmentHeader *> segment.window.address).created
-    leave_segment(&segment)
+    with nogil:
+        forget_segment(&segment, claims.section)
+        if enter_segment(&segment, store, claims.control, base) == 0:
+            when = first_timestamp(&segment, claims.control, when)
+        leave_segment(&segment)
     return when
+
+
+cdef int64_t first_timestamp(Segment *segment, const ControlBlock *control, int64_t otherwise) noexcept nogil:
+    cdef uint64_t position = segment.base
+    cdef SlotHeader *header
+    while reach(segment, position + SLOT_HEADER_SIZE) == 0:
+        header = slot_in(segment, position)
+        if load_acquire(&header.stamp) != stamp_of(position, control.key):
+            break
+        if header.message != PADDING_ID:
+            return header.timestamp
+        position += slot_length(header.size)
+    return otherwise

@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t
 from nanobus.memory.growable cimport GrowingMapping
 from nanobus.memory.mapping cimport checked_size, mapping_error
 from nanobus.memory.platform cimport (
-    CAN_FILL_HOLES, close_file, extend, file_size, map_shared, open_existing, open_new, page_size, populate,
+    CAN_FILL_HOLES, close_file, extend, file_size, fill_holes, map_shared, open_existing, open_new, populate,
     remap_shared, round_to_pages, sync_file, unmap
 )
 
@@ -20,7 +20,7 @@ from nanobus.errors import BusFormatError, MappingError
 FILLS_HOLES = bool(CAN_FILL_HOLES)      # whether a copy with holes gets its blocks before it is written to
 
 
-cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil:
+cdef int open_window(Window *window, int descriptor, size_t least, size_t size) noexcept nogil:
     cdef int64_t length = file_size(descriptor)
     cdef int error = 0
     window.descriptor = descriptor
@@ -30,7 +30,7 @@ cdef int open_window(Window *window, int descriptor, size_t size) noexcept nogil
         error = <int> -length
     else:
         size = min(size, <size_t> length)
-        if size < page_size():
+        if size < least:
             error = ENODATA
         else:
             error = map_shared(&window.address, size, descriptor)
@@ -131,6 +131,8 @@ cdef class FileMapping(GrowingMapping):
             raise mapping_error(error, "open", self.path)
         wanted = max(wanted, <size_t> self.check_file())
         error = extend(self.descriptor, wanted)
+        if not error and not self.created:
+            error = fill_holes(self.descriptor, wanted)                 # a copy may have some
         if not error:
             error = map_shared(&self.address, wanted, self.descriptor)
         if error:

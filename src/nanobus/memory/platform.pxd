@@ -32,6 +32,8 @@ cdef extern from *:
     #if defined(__linux__)
     #include <linux/magic.h>
     #include <sys/vfs.h>
+    #elif defined(__APPLE__)
+    #include <sys/sysctl.h>
     #endif
     #include <unistd.h>
     #if defined(__linux__) && !defined(NANOBUS_PORTABLE)
@@ -220,6 +222,26 @@ cdef extern from *:
     #endif
         return 0;
     }
+    /* Hexadecimal digits, some dashes, that differ from one boot of the machine to the next. ENOSYS: nothing tells. */
+    static inline int nb_read_boot_name(char *name, size_t size) {
+    #if defined(__linux__)
+        int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+        if (file < 0)
+            return errno;
+        ssize_t length = read(file, name, size - 1);
+        int error = errno;
+        close(file);
+        if (length <= 0)
+            return length < 0 ? error : ENOENT;
+        name[name[length - 1] == 10 ? length - 1 : length] = 0;       /* without the end of the line */
+        return 0;
+    #elif defined(__APPLE__)
+        return sysctlbyname("kern.bootsessionuuid", name, &size, NULL, 0) == 0 ? 0 : errno;
+    #else
+        (void) name, (void) size;
+        return ENOSYS;
+    #endif
+    }
     static inline int64_t nb_file_size(int file) {
         struct stat status;
         return fstat(file, &status) == 0 ? (int64_t) status.st_size : -(int64_t) errno;
@@ -276,7 +298,15 @@ cdef extern from *:
     }
     /* Names in an open folder. O_NONBLOCK: opening a FIFO must not wait for its other end. */
     static inline int nb_open_at(int folder, const char *name) {
-        return nb_opened(openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        struct stat status;
+        int file = nb_opened(openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        if (file < 0)
+            return file;
+        if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid()
+            && !(status.st_mode & (S_IWGRP | S_IWOTH)))
+            return file;
+        close(file);
+        return -EPERM;
     }
     static inline int nb_create_at(int folder, const char *name) {
         return nb_opened(openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -325,8 +355,10 @@ cdef extern from *:
     int remap_shared "nb_remap_shared"(unsigned char **address, size_t size, size_t wanted, int file) noexcept nogil
     void populate "nb_populate"(unsigned char *address, size_t size) noexcept nogil
     int64_t file_size "nb_file_size"(int file) noexcept nogil
+    int read_boot_name "nb_read_boot_name"(char *name, size_t size) noexcept nogil
     int extend "nb_extend"(int file, size_t size) noexcept nogil
     int sync_file "nb_sync"(int file) noexcept nogil
+    # EPERM: it is no regular file, belongs to another user, or others may write to it.
     int open_at "nb_open_at"(int folder, const char *name) noexcept nogil
     int create_at "nb_create_at"(int folder, const char *name) noexcept nogil
     int link_at "nb_link_at"(int folder, const char *name, const char *wanted) noexcept nogil
