@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from nanobus.bus.base import Bus, BusReader
+from nanobus.bus.times import timestamp_of
 from nanobus.dispatch.comparison import Comparison
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.recording import Recording, mute_writer
@@ -26,7 +27,6 @@ from nanobus.staff import Staff
 
 logger = logging.getLogger("nanobus")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP = 3600.0                  # seconds; what is left is slept after it
 
 
@@ -244,7 +244,7 @@ def checked_until(until: int | datetime | None) -> tuple[int | None, int | None]
     if isinstance(until, datetime):
         if until.tzinfo is None:
             raise ValueError(f"until must be a time with a time zone, got {until!r}")
-        return None, (until - EPOCH) // timedelta(microseconds=1) * 1000
+        return None, timestamp_of(until)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int)):
         raise TypeError(f"until must be a position, a datetime or None, got {until!r}")
     if until is not None and until < 0:

@@ -37,6 +37,7 @@ from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, lea
 from nanobus.journal.store cimport SegmentStore
 from nanobus.journal.trimming cimport trim
 
+from nanobus.bus.times import timestamp_of
 from nanobus.errors import CorruptJournalError, MappingError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, lock_file
 from nanobus.journal.keeper import Keeper
@@ -339,7 +340,7 @@ cdef class JournalBus(Bus):
         cdef JournalReader reader = new_reader(self, self.memory, self.store, &self.claims)
         cdef str name = None
         if isinstance(start, datetime.datetime):
-            start = self.find_start(<int64_t> (start.timestamp() * 1_000_000) * 1000)
+            start = self.find_start(timestamp_of(start))
         elif isinstance(start, str) and start not in ("oldest", "newest"):
             name, start = start, "oldest"
             if not gating:
