@@ -76,6 +76,12 @@ def test_record_that_changed_is_refused_with_every_difference(tmp_path: Any) -> 
     assert load(tmp_path) == Schema().merge([old], {}, 64)
 
 
+def test_default_that_was_left_out_and_changed_is_told() -> None:
+    old = struct(("limit", float, 5.0), omit_defaults=True)
+    new = struct(("limit", float, 7.0), omit_defaults=True)
+    assert changes(old, new) == ["changed  limit: float=5.0 -> float=7.0"]
+
+
 def test_same_layout_is_no_mismatch() -> None:
     codec = codec_for(quote(), 7)
     entry = Schema().merge([codec], {}, 0).newest(7)
