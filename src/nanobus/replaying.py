@@ -117,7 +117,7 @@ class Replay:
         writer = mute_writer(self._journal)
         schema = schema_of(self._journal)
         staffs = [
-            Staff(one, self._config, Outlet(writer, one.outbox_limit, do_nothing, recording), self._give_up)
+            Staff(one, self._config, Outlet(writer, one.outbox_limit, do_nothing, recording, live=False), self._give_up)
             for one in self._workers
         ]
         try:

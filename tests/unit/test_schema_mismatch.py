@@ -56,9 +56,9 @@ def structure(*fields: Any) -> Any:
 
 def test_record_that_changed_is_refused_with_every_difference(tmp_path: Any) -> None:
     old, new = codec_for(quote(), 7), codec_for(newer_quote(), 7)
-    update(tmp_path, [old], {}, 64)
+    update(tmp_path, lambda schema: schema.merge([old], {}, 64))
     with pytest.raises(SchemaMismatchError) as caught:
-        update(tmp_path, [new], {1: "Feed"}, 4096)
+        update(tmp_path, lambda schema: schema.merge([new], {1: "Feed"}, 4096))
     assert str(caught.value).splitlines() == [
         f"message 7 is {old.message_type.__qualname__} (record, {old.fingerprint}) in the journal from position 64 on, "
         f"and {new.message_type.__qualname__} (record, {new.fingerprint}) here:",

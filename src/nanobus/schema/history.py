@@ -48,7 +48,7 @@ def upcasting_codec(codec: Codec, schema: Schema, reader: BusReader) -> Codec:
     Notes
     -----
     For the thread of `reader` only. A message in the newest layout costs one comparison more. Where messages of the
-    class are written as well, `update` the schema first: it says from where on they have the new layout.
+    class are written as well, merge them into the schema first: it says from where on they have the new layout.
     """
     entries = schema.entries_of(codec.message_id)
     own_since = own_layout_since(codec, entries)
