@@ -20,6 +20,12 @@ def schema_of(bus: Bus) -> Schema | None:
     return load(bus.path) if isinstance(bus, JournalBus) and bus.path is not None else None
 
 
+def keep_promise(bus: Bus) -> None:
+    """Return once everything on the bus is on the disk, if that is what it promises for every send."""
+    if isinstance(bus, JournalBus) and bus.sync_policy == "commit":
+        bus.sync()
+
+
 def describe(bus: Bus, workers: Iterable[Worker]) -> Schema | None:
     """Write into the journal what the messages and handlers of `workers` are, before the first of them is sent.
 
