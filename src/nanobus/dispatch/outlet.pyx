@@ -182,7 +182,10 @@ cdef class Service:
 
     @property
     def now(self):
-        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked."""
+        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked.
+
+        Outside of any message (`__init__`, `on_start`, `on_loop`, `on_stop`) it is the clock, on replay too.
+        """
         cdef Outlet outlet = self.running()
         if outlet.timestamp == 0:
             outlet.timestamp = unix_ns()
