@@ -20,6 +20,11 @@ def schema_of(bus: Bus) -> Schema | None:
     return load(bus.path) if isinstance(bus, JournalBus) and bus.path is not None else None
 
 
+def cursors_of(bus: Bus) -> dict[str, int]:
+    """Return the named cursors that the bus keeps: name -> position."""
+    return bus.cursors() if isinstance(bus, JournalBus) else {}
+
+
 def keep_promise(bus: Bus) -> None:
     """Return once everything on the bus is on the disk, if that is what it promises for every send."""
     if isinstance(bus, JournalBus) and bus.sync_policy == "commit":

@@ -228,11 +228,11 @@ cdef class OutletClaim(InPlaceClaim):
         cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
         check_thread(outlet)
+        if outlet.describes:
+            note_codec(outlet.writer.bus, self.codec)
         if size > outlet.writer.bus.max_payload:
             raise_too_large(outlet.writer.bus.max_payload, size)
         if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:
-        if outlet.describes:
-            note_codec(outlet.writer.bus, self.codec)
             status = outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
                 outlet.claimed = self
