@@ -130,12 +130,14 @@ class Messenger:
             Any bus that still holds what is to be replayed.
         mode : "rebuild" or "verify"
             Whether sends are only taken, or also compared with those that the record holds of the same handler for the
-            same message: as many, in the same order, of the same class, the same bytes. What is sent outside of any
-            message (`on_start`, `on_stop`) is not compared.
+            same message: as many, in the same order, of the same class, the same bytes. Where the record holds an
+            older layout of the class, the bytes are those of what its `@upcast` makes of it. What is sent outside of
+            any message (`on_start`, `on_stop`) is not compared.
         only : sequence of worker names and Handler classes, optional
             Who takes part; None: everybody.
-        start : "oldest", int or datetime
-            Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew.
+        start : "oldest", int, datetime or the name of a cursor
+            Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew. A cursor
+            stays where it is.
         until : int or datetime, optional
             Stop before the first message at or past this position, or of this time or later (with a time zone).
         speed : float, optional
@@ -144,9 +146,12 @@ class Messenger:
         Raises
         ------
         DivergenceError
-            `mode="verify"`: the first difference, in the order of positions. At the end of a record, a send that it
-            lacks is none as long as no handler of the same worker has sent anything for a later message: the run may
-            have ended before its worker came that far. Such sends are counted, in `ReplayResult.unfinished`.
+            `mode="verify"`: the first difference, in the order of positions. A send that the record lacks is only
+            counted, in `ReplayResult.unfinished`, as long as nothing proves that the worker went on: the run may have
+            ended before it came that far. Proof is what it sent for a later message; that its named cursor stands
+            behind the message; or, where it has none, a tick from there on that another one of the same timer follows.
+        SchemaMismatchError
+            A message that is received, or that is to be compared, lies in a layout that no `@upcast` reads.
         HandlerError
             A handler failed, and its worker's `on_error` does not forgive it.
         ValueError, TypeError

@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from nanobus.bus.base import Bus, BusReader
+from nanobus.bus.times import timestamp_of
 from nanobus.dispatch.comparison import Comparison
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.recording import Recording, mute_writer
 from nanobus.dispatch.replay_loop import ReplayLoop
-from nanobus.divergence import Difference, divergence_error
+from nanobus.divergence import CodecsAtHand, Difference, divergence_error
 from nanobus.errors import HandlerError
 from nanobus.handlers import Handler
-from nanobus.journaling import schema_of
+from nanobus.journaling import cursors_of, schema_of
 from nanobus.routing import Worker, source_id
+from nanobus.schema import Schema
 from nanobus.staff import Staff
 
 logger = logging.getLogger("nanobus")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_SLEEP = 3600.0                  # seconds; what is left is slept after it
 
 
@@ -47,7 +48,7 @@ class ReplayResult:
     compared : int
         Those of them that are as recorded; 0 where nothing is compared.
     unfinished : int
-        Those past the end of the record; see `Messenger.replay`.
+        Those that the record lacks and that nobody can prove wrong; see `Messenger.replay`.
     first, last : int or None
         Positions of the first and of the last message read.
     seconds : float
@@ -99,30 +100,37 @@ class Replay:
     def run(self) -> ReplayResult:
         """Replay once."""
         began = time.perf_counter()
-        with self._journal.reader(self._start) as reader:
+        cursors = cursors_of(self._journal)             # before the head: what they prove handled is answered then
+        start = self._start
+        if isinstance(start, str) and start not in ("oldest", "newest") and self._journal.keeps_cursors:
+            start = position_of(start, cursors)         # a reader of that name would take the cursor along
+        with self._journal.reader(start) as reader:
             head = self._journal.head
             end = head if self._until is None else min(head, self._until)
-            with closing(self._make_recording(reader.position, head)) as recording:
+            self._schema = schema_of(self._journal) or Schema()
+            self._codecs = CodecsAtHand(self._all_workers, self._schema)
+            with closing(self._make_recording(reader.position, head, cursors)) as recording:
                 return self._replay(reader, end, recording, began)
 
-    def _make_recording(self, start: int, head: int) -> Recording:
+    def _make_recording(self, start: int, head: int, cursors: Mapping[str, int]) -> Recording:
         if not self._verifies:
             return Recording()
         return Comparison(
             self._journal, start, head, [map(source_id, worker.handlers) for worker in self._all_workers],
             [source_id(handler) for worker in self._workers for handler in worker.handlers],
+            [None if one.cursor is None else cursors.get(one.cursor) for one in self._all_workers],
+            self._codecs.translations(start),
         )
 
     def _replay(self, reader: BusReader, end: int, recording: Recording, began: float) -> ReplayResult:
         writer = mute_writer(self._journal)
-        schema = schema_of(self._journal)
         staffs = [
-            Staff(one, self._config, Outlet(writer, one.outbox_limit, do_nothing, recording), self._give_up)
+            Staff(one, self._config, Outlet(writer, one.outbox_limit, do_nothing, recording, live=False), self._give_up)
             for one in self._workers
         ]
         try:
             made = all(staff.make() for staff in staffs)
-            loops = [staff.make_loop(reader, schema) for staff in staffs] if made else []
+            loops = [staff.make_loop(reader, self._schema) for staff in staffs] if made else []
             with closing(ReplayLoop(reader, end, self._until_time, loops, recording, self._pace)) as loop:
                 difference = self._play(loop, staffs, recording) if made else None
         except BaseException as error:
@@ -158,7 +166,7 @@ class Replay:
         if self._error is not None and self._interrupted():
             return self._error.__cause__
         if difference is not None:
-            return divergence_error(difference, self._all_workers, self._journal)
+            return divergence_error(difference, self._all_workers, self._codecs, self._journal)
         return self._error
 
     def _interrupted(self) -> bool:
@@ -239,12 +247,23 @@ def reduced(worker: Worker, handlers: Sequence[type[Handler]]) -> Worker:
     return part
 
 
+def position_of(cursor: str, cursors: Mapping[str, int]) -> int:
+    """Return where a named cursor of a journal stands."""
+    if cursor not in cursors:
+        known = ", ".join(map(repr, cursors)) or "none"
+        raise ValueError(
+            f'start must be "oldest", a position, a time or the name of a cursor that the journal has ({known}), '
+            f"got {cursor!r}"
+        )
+    return cursors[cursor]
+
+
 def checked_until(until: int | datetime | None) -> tuple[int | None, int | None]:
     """Return `until` as a position and as unix ns, of which at most one is not None."""
     if isinstance(until, datetime):
         if until.tzinfo is None:
             raise ValueError(f"until must be a time with a time zone, got {until!r}")
-        return None, (until - EPOCH) // timedelta(microseconds=1) * 1000
+        return None, timestamp_of(until)
     if until is not None and (isinstance(until, bool) or not isinstance(until, int)):
         raise TypeError(f"until must be a position, a datetime or None, got {until!r}")
     if until is not None and until < 0:

@@ -46,8 +46,11 @@ class Worker:
     cursor : str, optional
         Name of a cursor that the bus keeps (a journal does): the worker goes on where the last one with that cursor
         was, also after a crash, and does not send again what the bus holds already for the messages it handles anew.
-        Exactly once within the bus, for handlers that answer a message in the same way the second time. It begins with
-        the message that ended the last one, if a handler's error did. One worker at a time.
+        Exactly once within the bus, for handlers that answer a message in the same way the second time: after a crash
+        of processes with every `sync` of the journal, after one of the machine with `sync="commit"`. (With another one
+        the machine may lose answers to messages that the cursor has passed, and they are not sent again.) It begins
+        with the message that ended the last one, if a handler's error did; a cursor that there was not, with the oldest
+        message on the bus. One worker at a time.
         None: from the head of the bus when the messenger runs.
 
     Raises

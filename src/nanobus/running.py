@@ -12,6 +12,7 @@ from nanobus.dispatch.known_sends import KnownSends
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.errors import BusFullError, HandlerError
+from nanobus.journaling import keep_promise
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema
 from nanobus.staff import Staff
@@ -172,7 +173,10 @@ class RunningWorker:
     def _known_sends(self, bus: Bus) -> KnownSends | None:
         """What a former life of this worker has sent because of messages that it will handle again."""
         known = KnownSends(bus, self._reader.position, map(source_id, self.worker.handlers))
-        return known if known.left else None
+        if not known.left:
+            return None
+        keep_promise(bus)                           # for the former life's sends, which this one will not make again
+        return known
 
     def _flush(self) -> None:
         if self._loop is None or not self._outlet.held:

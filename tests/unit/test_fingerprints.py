@@ -263,6 +263,31 @@ def test_fingerprint_of_a_struct_depends_on_how_it_is_written() -> None:
     assert len({fingerprint(made) for made in structs}) == len(structs)
 
 
+def test_default_counts_where_a_payload_leaves_it_out() -> None:
+    def made(default: Any, **config: Any) -> Any:
+        return struct(("x", Any, default), **config)
+
+    class Plain:
+        pass
+
+    defaults = [5.0, 7.0, 5, None, "5", msgspec.field(default_factory=list), msgspec.field(default_factory=Plain)]
+    assert len({fingerprint(made(one, omit_defaults=True)) for one in defaults}) == len(defaults)
+    assert len({fingerprint(made(one)) for one in defaults}) == 1
+    assert fingerprint(struct(("x", Any), omit_defaults=True)) != fingerprint(made(None, omit_defaults=True))
+    renamed = [made(one, omit_defaults=True, rename={"x": "y"}) for one in defaults[:2]]
+    assert fingerprint(renamed[0]) != fingerprint(renamed[1])
+    inside = [struct(("inner", made(one, omit_defaults=True))) for one in defaults[:2]]
+    assert fingerprint(inside[0]) != fingerprint(inside[1])
+
+
+def test_default_that_has_no_json_counts_by_the_name_of_its_class() -> None:
+    class Plain:
+        pass
+
+    first, second = (struct(("x", Any, Plain()), omit_defaults=True) for _ in range(2))
+    assert fingerprint(first) == fingerprint(second) != fingerprint(struct(("x", Any, 1), omit_defaults=True))
+
+
 def test_fingerprint_follows_fields_into_other_classes() -> None:
     inner, other = struct(("x", int)), struct(("x", float))
     assert fingerprint(struct(("inner", list[inner]))) != fingerprint(struct(("inner", list[other])))  # type: ignore[valid-type]

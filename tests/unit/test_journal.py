@@ -237,6 +237,13 @@ def test_time_before_everything_is_the_oldest_and_after_it_the_newest(bus):
     assert bus.reader(now + timedelta(days=1)).position == bus.head
 
 
+@pytest.mark.parametrize("year", [1, 1600, 2300, 9999])
+def test_time_that_no_message_can_have_is_before_or_behind_all(bus, year):
+    bus.write(1, 1, b"now")
+    reader = bus.reader(datetime(year, 1, 1, tzinfo=UTC))
+    assert reader.position == (0 if year < 2000 else bus.head)
+
+
 def test_time_needs_a_zone_and_a_journal_with_timestamps():
     with JournalBus(segment_size=SEGMENT) as bus, pytest.raises(ValueError, match="aware"):
         bus.reader(datetime.now())

@@ -67,6 +67,12 @@ def test_times_need_a_bus_with_timestamps(arguments):
         messenger.replay(bus, **arguments)
 
 
+@pytest.mark.parametrize(("until", "handled"), [(datetime.max, 10), (datetime.min, 0)])
+def test_time_that_no_message_can_have_is_before_or_behind_all(until, handled):
+    bus, _, messenger = filled(timestamps=True)
+    assert messenger.replay(bus, until=until.replace(tzinfo=UTC)).handled == handled
+
+
 class Picky(Noting, id=109):
     def on_stop(self):
         self.config.append("stopped")

@@ -113,6 +113,29 @@ def test_ticks_random_numbers_and_the_clock_are_verified_and_sends_without_a_cau
     assert result.unfinished <= 1                       # the stop may have come before the last one was handled
 
 
+def test_next_tick_proves_that_a_worker_has_handled_what_lies_before_the_last_one():
+    class Quiet(Handler, id=128):
+        def __init__(self, config):
+            super().__init__(config)
+            self.ticks = 0
+
+        @every(0.001)
+        def tick(self):
+            self.ticks += 1
+            if self.ticks > self.config.get("quiet", self.ticks):
+                self.send(Number(self.ticks))
+
+    workers = [Worker("quiet", [Quiet])]
+    bus = CircularBus(1 << 20, timestamps=True)
+    with Messenger(bus, workers, {}).run():
+        time.sleep(0.05)
+    ticks = verify(bus, workers=workers).handlers[Quiet].ticks
+    assert ticks > 5
+    with pytest.raises(DivergenceError, match="the record holds nothing more, it sends Number"):
+        verify(bus, {"quiet": ticks - 2}, workers)
+    assert verify(bus, {"quiet": ticks - 1}, workers).unfinished == 1
+
+
 def test_many_sends_for_one_message_that_lie_far_behind_it_are_verified():
     class Bulk(Handler, id=123):
         @on(Number)

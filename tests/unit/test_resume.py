@@ -2,7 +2,8 @@
 
 import pytest
 
-from nanobus import CircularBus, Handler, HandlerError, Messenger, RoutingError, Worker, on
+from nanobus import CircularBus, Handler, HandlerError, JournalBus, Messenger, RoutingError, Worker, on
+from nanobus.bus.codec import find_codec
 from nanobus.dispatch.known_sends import KnownSends
 from services import OUTSIDE, Answer, Number, Reading
 
@@ -161,6 +162,31 @@ def test_known_sends_are_those_of_the_sources_for_messages_from_the_cursor_on():
     assert KnownSends(bus, positions[2], [140]).left == 1
     assert KnownSends(bus, bus.head, [140]).left == 0
     assert bus.statistics().readers == ()
+
+
+def test_answer_of_a_former_life_is_on_the_disk_when_the_handler_goes_on(tmp_path):
+    class Teller(Handler, id=144):
+        @on(Number)
+        def number(self, number):
+            self.send(Answer(number.value))
+            self.config.append((journal.durable, head))
+            self.stop()
+
+    with JournalBus(tmp_path) as journal:               # whose process died before the cursor went on
+        journal.reader("mine").close()
+        position = journal.sender(OUTSIDE).send(Number(1))
+        with journal.writer() as writer:
+            writer.write(Teller, 1102, find_codec(Answer).encode_message(Answer(1)), cause=position)
+        head = journal.head
+    seen = []
+    with JournalBus(tmp_path, sync="commit", sync_interval=1000) as journal:
+        assert journal.durable < head
+        worker = Worker("teller", [Teller], {(OUTSIDE, Number): [Teller]}, cursor="mine")
+        with Messenger(journal, [worker], seen).run() as handles:
+            handles.join(30)
+        assert journal.head == head                     # it was not sent again
+    [(durable, end)] = seen
+    assert durable >= end
 
 
 def test_cursor_needs_a_bus_that_keeps_it():

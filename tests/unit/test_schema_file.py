@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 
 from every_codec import Blob, Numbers, Shape, Ticks
 from nanobus import NanobusError, SchemaError
-from nanobus.bus.codec import find_codec
+from nanobus.bus.codec import Codec, find_codec
 from nanobus.codecs import codec_for
 from nanobus.schema import MessageEntry, Schema, SourceEntry, load, save, update
 
@@ -31,7 +32,8 @@ print("ready", flush=True)
 sys.stdin.readline()
 for number in range(first, first + 40):
     codec = codec_for(type(f"Blob{number}", (bytes,), {}), number)
-    assert any(entry.id == number for entry in update(folder, [codec], {number: f"Feed{number}"}, number).messages)
+    add = lambda schema: schema.merge([codec], {number: f"Feed{number}"}, number)
+    assert any(entry.id == number for entry in update(folder, add).messages)
 """
 
 # Dies while it holds the lock, with half a file written.
@@ -45,9 +47,13 @@ with file.opened(sys.argv[1]) as folder, file.locked(folder):
 """
 
 
+def merging(codecs: list[Codec], sources: dict[int, str], position: int) -> Callable[[Schema], Schema]:
+    return lambda schema: schema.merge(codecs, sources, position)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    update(tmp_path, CODECS, {1: "Feed", 7: "Strategy"}, 64)
+    update(tmp_path, merging(CODECS, {1: "Feed", 7: "Strategy"}, 64))
     return tmp_path
 
 
@@ -60,7 +66,7 @@ def test_what_was_saved_is_loaded(folder: Path) -> None:
 
 def test_folder_without_a_schema_has_an_empty_one(tmp_path: Path) -> None:
     assert load(tmp_path) == Schema()
-    assert update(tmp_path, [], {}, 0) == Schema()
+    assert update(tmp_path, merging([], {}, 0)) == Schema()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "nowhere")
@@ -85,7 +91,7 @@ def test_file_is_for_its_owner_only_whatever_the_umask(tmp_path: Path) -> None:
 
 def test_nothing_new_writes_nothing(folder: Path) -> None:
     before = (folder / "schema.json").stat()
-    assert update(folder, CODECS, {1: "Feed"}, 4096) == load(folder)
+    assert update(folder, merging(CODECS, {1: "Feed"}, 4096)) == load(folder)
     after = (folder / "schema.json").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
@@ -113,6 +119,29 @@ def test_newest_of_two_entries_at_one_position_is_in_force() -> None:
     for found in (schema.newest(2011), schema.entry_at(2011, 64)):
         assert found is not None
         assert found.name == "Renamed"
+
+
+def test_cut_forgets_what_begins_behind_the_end_and_nothing_else() -> None:
+    other = type("Renamed", (bytes,), {})
+    schema = Schema().merge([find_codec(Blob)], {1: "Feed"}, 64).merge([codec_for(other, 2011)], {}, 256)
+    assert schema.cut(256) is schema
+    cut = schema.cut(128)
+    assert [(entry.name, entry.since) for entry in cut.messages] == [("Blob", 64)]
+    assert cut.sources == schema.sources
+    again = cut.merge([codec_for(other, 2011)], {}, 128)
+    assert [(entry.name, entry.since) for entry in again.messages] == [("Blob", 64), ("Renamed", 128)]
+    assert schema.cut(32).messages == ()
+
+
+def test_change_that_raises_leaves_the_old_schema(folder: Path) -> None:
+    def refuse(schema: Schema) -> Schema:
+        raise ValueError("not this one")
+
+    before = load(folder)
+    with pytest.raises(ValueError, match="not this one"):
+        update(folder, refuse)
+    assert load(folder) == before
+    assert update(folder, merging([], {9: "New"}, 64)).sources[-1] == SourceEntry(9, "New")
 
 
 def test_new_name_of_a_source_takes_the_place_of_the_old() -> None:
@@ -166,7 +195,7 @@ def test_process_that_died_half_way_leaves_the_old_schema_and_no_lock(folder: Pa
     died = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert (died.returncode, died.stdout) == (-9, b"locked\n")
     assert load(folder) == before
-    assert update(folder, [], {9: "New"}, 0).sources[-1] == SourceEntry(9, "New")
+    assert update(folder, merging([], {9: "New"}, 0)).sources[-1] == SourceEntry(9, "New")
     assert [path.name for path in folder.iterdir()] == ["schema.json"]
 
 
@@ -177,7 +206,7 @@ def test_file_that_cannot_be_written_leaves_the_old_one(folder: Path, monkeypatc
     before = (folder / "schema.json").read_bytes()
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space left"):
-        update(folder, [], {9: "New"}, 0)
+        update(folder, merging([], {9: "New"}, 0))
     assert (folder / "schema.json").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["schema.json"]
 
@@ -188,7 +217,7 @@ def test_file_that_cannot_be_written_leaves_the_old_one(folder: Path, monkeypatc
 def test_symlink_is_refused_even_if_it_leads_to_a_schema(folder: Path) -> None:
     (folder / "schema.json").rename(folder / "elsewhere.json")
     (folder / "schema.json").symlink_to("elsewhere.json")
-    for refused in (load, lambda path: update(path, [], {9: "New"}, 0)):
+    for refused in (load, lambda path: update(path, merging([], {9: "New"}, 0))):
         with pytest.raises(SchemaError, match=r"schema\.json must be a file, got a symlink"):
             refused(folder)
 
@@ -197,7 +226,7 @@ def test_symlink_in_place_of_the_new_file_is_not_followed(folder: Path) -> None:
     target = folder / "target"
     target.write_text("untouched")
     (folder / ".schema.json.new").symlink_to(target)
-    update(folder, [], {9: "New"}, 0)
+    update(folder, merging([], {9: "New"}, 0))
     assert target.read_text() == "untouched"
     assert not (folder / "schema.json").is_symlink()
 
@@ -354,7 +383,7 @@ def test_schema_that_is_broken_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text("{}")
     (tmp_path / "schema.json").chmod(0o600)
     with pytest.raises(SchemaError):
-        update(tmp_path, CODECS, {}, 0)
+        update(tmp_path, merging(CODECS, {}, 0))
     assert (tmp_path / "schema.json").read_text() == "{}"
 
 

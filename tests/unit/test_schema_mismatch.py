@@ -56,9 +56,9 @@ def structure(*fields: Any) -> Any:
 
 def test_record_that_changed_is_refused_with_every_difference(tmp_path: Any) -> None:
     old, new = codec_for(quote(), 7), codec_for(newer_quote(), 7)
-    update(tmp_path, [old], {}, 64)
+    update(tmp_path, lambda schema: schema.merge([old], {}, 64))
     with pytest.raises(SchemaMismatchError) as caught:
-        update(tmp_path, [new], {1: "Feed"}, 4096)
+        update(tmp_path, lambda schema: schema.merge([new], {1: "Feed"}, 4096))
     assert str(caught.value).splitlines() == [
         f"message 7 is {old.message_type.__qualname__} (record, {old.fingerprint}) in the journal from position 64 on, "
         f"and {new.message_type.__qualname__} (record, {new.fingerprint}) here:",
@@ -74,6 +74,12 @@ def test_record_that_changed_is_refused_with_every_difference(tmp_path: Any) -> 
         "can make one from the other.",
     ]
     assert load(tmp_path) == Schema().merge([old], {}, 64)
+
+
+def test_default_that_was_left_out_and_changed_is_told() -> None:
+    old = struct(("limit", float, 5.0), omit_defaults=True)
+    new = struct(("limit", float, 7.0), omit_defaults=True)
+    assert changes(old, new) == ["changed  limit: float=5.0 -> float=7.0"]
 
 
 def test_same_layout_is_no_mismatch() -> None:

@@ -7,6 +7,7 @@ forking          what becomes of lines when a process forks, or becomes another 
 queueing         bus.write while another thread's waits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns
+times            points in time as timestamps
 counters         reading them out of a control block
 options          checking what buses are made with
 refusals         the errors that several places raise, in one wording

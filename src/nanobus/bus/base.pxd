@@ -103,9 +103,12 @@ cdef class Bus:
     cdef dict claiming
     cdef BusWriter shared_writer        # serves `write`
     cdef BusReader probe                # serves `read`
+    cdef readonly set described         # codecs whose layout this bus has written down; None: it writes down none
     cdef object __weakref__
 
     cdef object keep(self, handle)
+    # Write down what the payloads of a Codec are, and add it to `described`.
+    cdef int describe(self, object codec) except -1
     cdef int check_open(self) except -1
     cdef int check_start(self, object start) except -1
     cdef void forget(self)              # after a fork, in the child
@@ -123,6 +126,12 @@ cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS
 cdef object open_buses              # WeakSet of every Bus of this process
+
+# Before a message of `codec` is sent.
+cdef inline int note_codec(Bus bus, object codec) except -1:
+    if bus.described is not None and codec not in bus.described:
+        bus.describe(codec)
+    return 0
 
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
 cdef void interrupt(BusHandle handle) noexcept

@@ -3,6 +3,7 @@ from typing import Self, TypeAlias
 
 from typing_extensions import Buffer, disjoint_base
 
+from nanobus.bus.codec import Codec
 from nanobus.bus.envelope import Envelope, Gap
 from nanobus.bus.sender import Sender
 from nanobus.bus.statistics import BusStatistics
@@ -51,6 +52,8 @@ class Bus:
     def max_payload(self) -> int: ...
     @property
     def keeps_cursors(self) -> bool: ...
+    @property
+    def described(self) -> set[Codec] | None: ...
     @property
     def head(self) -> int: ...
     def statistics(self) -> BusStatistics: ...

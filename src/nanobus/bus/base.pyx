@@ -384,6 +384,8 @@ cdef class Bus:
         ----------
         start : "oldest", "newest" or int
             Where to begin: the oldest message that is certainly kept, behind the newest, or the position of a message.
+            A journal takes a time, too, and the name of a cursor: it goes on where the last reader of that name was,
+            and a new one begins with the oldest message.
         gate : bool
             Whether writers wait for this reader. With False it only observes and may be told of a Gap.
         lag_limit : int, optional
@@ -459,6 +461,9 @@ cdef class Bus:
 
     cdef int check_start(self, object start) except -1:
         return check_plain_start(start)
+
+    cdef int describe(self, object codec) except -1:
+        return 0
 
     cdef void forget(self):
         pass

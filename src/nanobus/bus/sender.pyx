@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from nanobus.bus.base cimport NO_CAUSE, Bus
+from nanobus.bus.base cimport NO_CAUSE, Bus, note_codec
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
 from nanobus.core.layout cimport relative_cause, slot_length
 
@@ -54,12 +54,16 @@ cdef class Sender:
         ------
         MessageError, EncodeError, MessageTooLargeError, BusFullError, BusClosedError
             Nothing was sent.
+        SchemaMismatchError, SchemaError, OSError
+            The first message of its class, in a journal that holds another layout of it, or whose schema.json cannot
+            be read or written. Nothing was sent.
         """
         cdef Codec codec = codec_of(message)
         cdef EncodedMessage encoded
         cdef uint64_t position = 0
         codec.encode(message, &encoded)
         try:
+            note_codec(self.bus, codec)
             with cython.critical_section(self.writer):      # which `close` takes too
                 self.writer.append(
                     self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position
@@ -172,6 +176,7 @@ cdef class SlotClaim(InPlaceClaim):
     """A claim in a slot of the bus."""
 
     cdef uint8_t *begin(self, uint32_t size) except NULL:
+        note_codec(self.writer.bus, self.codec)
         with cython.critical_section(self.writer):
             self.writer.claim_or_raise(size, &self.slot, self.timeout)
         self.note_open(self.writer)

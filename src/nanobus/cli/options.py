@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from nanobus.bus.times import timestamp_of
 
 
 class Commands(Protocol):
@@ -55,7 +55,7 @@ def moment(text: str) -> Moment:
         time = datetime.fromisoformat(text).astimezone()
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a position or an ISO time, got {text!r}") from None
-    return Moment(None, (time - EPOCH) // timedelta(microseconds=1) * 1000)
+    return Moment(None, timestamp_of(time))
 
 
 def count(text: str) -> int:

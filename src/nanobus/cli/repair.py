@@ -10,6 +10,7 @@ from nanobus.cli.looking import looking
 from nanobus.cli.options import Commands, add_command
 from nanobus.cli.verify import count
 from nanobus.journal.repair import Plan, Repair, Step, alone, aside_of, plan
+from nanobus.schema import Schema, save, update
 
 WORDS = {
     "pad": "positions {0.position} to {0.end} become padding",
@@ -33,12 +34,27 @@ def run(options: argparse.Namespace) -> int:
     with looking(options.journal) as look:
         with nullcontext() if options.dry_run else alone(look.scan.path):
             count(look)
+            knows_no_schema = any(one.kind == "schema" for one in look.findings)
             found = plan(look.scan, look.findings, fill_missing=options.keep)
             aside = aside_of(look.scan.path) if found.steps else None
             if aside is not None and not options.dry_run:
                 Repair(look.scan, found, aside).run()
+                if not knows_no_schema:
+                    cut_schema(look.scan.path, found.head, aside)
         show(found, aside, options)
-        return int(any(one.kind == "schema" for one in look.findings))
+        return int(knows_no_schema)
+
+
+def cut_schema(path: str, head: int, aside: str) -> None:
+    """Forget what schema.json says of positions that are gone; what it said is kept aside, with what it was said of."""
+
+    def cut(known: Schema) -> Schema:
+        left = known.cut(head)
+        if left is not known:
+            save(aside, known)
+        return left
+
+    update(path, cut)
 
 
 def show(found: Plan, aside: str | None, options: argparse.Namespace) -> None:

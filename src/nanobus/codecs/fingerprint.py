@@ -1,8 +1,8 @@
 """The fingerprint of a layout: equal in every process and Python version, other as soon as the layout is.
 
 A canonical text of the layout is hashed. The text holds the names, order and types of fields, never an address, a
-`hash()`, a module (a script's is `__main__` in one process only) or a default value. What only checks a value, such
-as the metadata of `Annotated`, is no layout either.
+`hash()` or a module (a script's is `__main__` in one process only), and a default value only where the payload leaves
+out what has it. What only checks a value, such as the metadata of `Annotated`, is no layout either.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ def layout_of(annotation: Any, parents: Parents = ()) -> str:
     members = getattr(annotation, "__members__", None)
     if isinstance(members, types.MappingProxyType):
         return "enum{" + ",".join(f"{name}={ascii_of(member)}" for name, member in members.items()) + "}"
-    fields = fields_of(annotation)
-    if fields is None:
+    if fields_of(annotation) is None:
         return annotation.__qualname__
     parents = (*parents, annotation)
-    inside = ",".join(f"{name}:{layout_of(kind, parents)}" for name, kind in fields)
+    inside = ",".join(f"{name}:{text}" for name, text in field_texts_of(annotation, parents))
     return f"{shape_of(annotation)}{arguments_of(annotation, parents)}{{{inside}}}"
 
 
@@ -63,6 +62,38 @@ def layout_of_form(form: Any, parents: Parents) -> str:
     if isinstance(form, typing.TypeVar):
         return f"{form.__name__}<{layout_of(form.__bound__, parents)}{layout_of(form.__constraints__, parents)}>"
     return str(getattr(form, "__name__", type(form).__qualname__))
+
+
+def field_texts_of(cls: type, parents: Parents) -> list[tuple[str, str]]:
+    """Names on the wire of the fields of a class, and the text of each: its type, and its default if that counts."""
+    defaults = defaults_of(cls)
+    return [(name, layout_of(kind, parents) + defaults.get(name, "")) for name, kind in fields_of(cls) or ()]
+
+
+def defaults_of(cls: type) -> dict[str, str]:
+    """Fields that a payload leaves out where they have their default, which only the class knows then, and that."""
+    config = getattr(cls, "__struct_config__", None)
+    if config is None or not config.omit_defaults:
+        return {}
+    import msgspec
+
+    return {
+        field.encode_name: "=" + default_text_of(field.default, field.default_factory)
+        for field in msgspec.structs.fields(cls)
+        if not field.required
+    }
+
+
+def default_text_of(value: Any, factory: Any) -> str:
+    """A default as JSON where it has one, else the name of what makes it."""
+    import msgspec
+
+    if value is msgspec.NODEFAULT:
+        return f"{getattr(factory, '__qualname__', type(factory).__qualname__)}()"
+    try:
+        return msgspec.json.encode(value, order="deterministic").decode()
+    except Exception:
+        return type(value).__qualname__
 
 
 def fields_of(cls: type) -> list[tuple[str, Any]] | None:

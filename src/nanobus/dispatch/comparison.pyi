@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self, final
 
 from nanobus.bus.base import Bus
@@ -10,5 +10,12 @@ class Effect: ...
 @final
 class Comparison(Recording):
     def __new__(
-        cls, bus: Bus, start: int, end: int, workers: Sequence[Iterable[int]], replayed: Iterable[int]
+        cls,
+        bus: Bus,
+        start: int,
+        end: int,
+        workers: Sequence[Iterable[int]],
+        replayed: Iterable[int],
+        cursors: Sequence[int | None],
+        translations: Mapping[int, Callable[[int, bytes], bytes | None]],
     ) -> Self: ...

@@ -16,7 +16,7 @@ from collections import deque
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from nanobus.bus.base cimport NO_CAUSE, Bus
@@ -31,6 +31,7 @@ cdef enum:
 @cython.final
 @cython.freelist(64)
 cdef class Effect:
+    cdef uint64_t position
     cdef uint64_t cause
     cdef uint16_t message
     cdef bytes payload
@@ -49,15 +50,25 @@ cdef class Comparison(Recording):
         Source ids of the handlers of each worker.
     replayed : iterable of int
         Those whose sends are compared.
+    cursors : sequence of (int or None)
+        Of each worker, the position of its named cursor; None where it has none.
+    translations : mapping of int to callable
+        For the ids of messages that the record holds in another layout than today's: (position, payload) -> the bytes
+        that are sent today for the same message, or None where nobody can tell.
 
     Notes
     -----
     Used by one thread. Sends without a cause (`on_start`, `on_stop`) are taken and not compared.
 
     A run may have ended, killed or stopped, before a worker had handled all that was on the bus. So a send that the
-    record does not hold is a difference only where the record shows that the worker went on: where a handler of the
-    same worker has sent something because of a later message. Else it is counted as unfinished. What the record holds
-    and nobody sends is always a difference.
+    record does not hold is a difference only where the record shows that the worker went on:
+
+    - a handler of the same worker has sent something because of a later message;
+    - its cursor stands behind the message;
+    - it has no cursor, and one of its timers, whose tick lies behind the message, ticked once more: no tick is written
+      before the last one was handled. (A worker that resumes at a cursor may write one before.)
+
+    Else it is counted as unfinished. What the record holds and nobody sends is always a difference.
     """
     cdef Bus bus
     cdef Effects ahead
@@ -65,19 +76,25 @@ cdef class Comparison(Recording):
     cdef uint64_t end
     cdef dict queues                    # replayed source -> deque of Effect
     cdef dict place                     # source -> index of its worker
-    cdef list latest                    # of each worker, the last cause of an effect seen
+    cdef list reached                   # of each worker, the position before which it has surely handled everything
+    cdef set ticking                    # indexes of the workers whose ticks tell how far they came
+    cdef dict ticks                     # (source, timer) -> position of its last tick seen
+    cdef dict translations
     cdef set silent                     # sources of which the record holds no more
     cdef tuple difference               # what `settle` returns
 
-    def __cinit__(self, Bus bus not None, uint64_t start, uint64_t end, workers, replayed):
+    def __cinit__(self, Bus bus not None, uint64_t start, uint64_t end, workers, replayed, cursors, translations):
         self.bus = bus
         self.start = start
         self.end = end
         self.place = {source: index for index, sources in enumerate(workers) for source in sources}
-        self.latest = [0] * len(workers)
+        self.reached = [0 if cursor is None else cursor for cursor in cursors]
+        self.ticking = {index for index, cursor in enumerate(cursors) if cursor is None}
+        self.ticks = {}
+        self.translations = dict(translations)
         self.queues = {source: deque() for source in replayed}
         self.silent = set()
-        self.ahead = Effects(bus.reader(start), end, self.place, start)
+        self.ahead = Effects(bus.reader(start), end, self.place, start, with_ticks=True)
 
     def settle(self, uint64_t limit):
         """Also look for recorded effects of messages before `limit` that nobody sent; see `Recording.settle`."""
@@ -103,7 +120,7 @@ cdef class Comparison(Recording):
             return True
         queue = self.queues[source]
         if not queue and not self.look_for(source, queue, cause):
-            if self.latest[self.place[source]] > cause:
+            if self.reached[self.place[source]] > cause:
                 self.differ(cause, source, None, sent(message, payload, size))
             else:
                 self.unfinished += 1
@@ -113,15 +130,22 @@ cdef class Comparison(Recording):
             self.differ(first.cause, source, first, None)
         elif first.cause > cause:
             self.differ(cause, source, None, sent(message, payload, size))
-        elif (
-            first.message != message or PyBytes_GET_SIZE(first.payload) != size
-            or memcmp(PyBytes_AS_STRING(first.payload), payload, size)
-        ):
+        elif first.message != message or not self.is_as_recorded(first, payload, size):
             self.differ(cause, source, first, sent(message, payload, size))
         else:
             queue.popleft()
             self.compared += 1
         return True
+
+    cdef bint is_as_recorded(self, Effect recorded, const uint8_t *payload, Py_ssize_t size) except -1:
+        cdef bytes expected = recorded.payload
+        translate = self.translations.get(recorded.message)
+        if translate is not None:
+            expected = translate(recorded.position, expected)
+        return (
+            expected is not None and PyBytes_GET_SIZE(expected) == size
+            and not memcmp(PyBytes_AS_STRING(expected), payload, size)
+        )
 
     cdef bint look_for(self, uint16_t source, queue, uint64_t cause) except -1:
         """Look ahead until the next effect of `source` is in its queue; False if the record holds no more."""
@@ -136,11 +160,8 @@ cdef class Comparison(Recording):
 
     cdef bint look(self, bint keep) except -1:
         """Note one more effect, in full or only as the next one of its source; False at the end of the record."""
-        cdef uint64_t cause
-        if not self.ahead.find():
+        if not self.find_effect(self.ahead):
             return False
-        cause = cause_position(&self.ahead.slot)
-        self.note_cause(self.ahead.slot.header.source, cause)
         queue = self.queues.get(self.ahead.slot.header.source)
         if queue is not None and (keep or not queue):
             queue.append(effect_at(self.ahead))
@@ -153,15 +174,12 @@ cdef class Comparison(Recording):
         """
         cdef Effects scout = Effects(
             self.bus.reader(self.ahead.reader.cursor), self.end,
-            [one for one, place in self.place.items() if place == self.place[source]], self.start,
+            [one for one, place in self.place.items() if place == self.place[source]], self.start, with_ticks=True,
         )
-        cdef uint64_t found
         try:
-            while scout.find():
-                found = cause_position(&scout.slot)
-                self.note_cause(scout.slot.header.source, found)
+            while self.find_effect(scout):
                 if scout.slot.header.source == source:
-                    if found == cause:
+                    if cause_position(&scout.slot) == cause:
                         return True
                     queue.append(effect_at(scout))      # it differs, and the replay ends here
                     return False
@@ -170,22 +188,41 @@ cdef class Comparison(Recording):
         self.silent.add(source)
         return False
 
-    cdef int note_cause(self, uint16_t source, uint64_t cause) except -1:
-        place = self.place[source]
-        if cause > self.latest[place]:
-            self.latest[place] = cause
+    cdef bint find_effect(self, Effects effects) except -1:
+        """Go to the next effect, and note on the way how far the workers came; False at the end of the record."""
+        while effects.find():
+            source = effects.slot.header.source
+            if effects.slot.header.cause != 0:
+                self.note_reached(self.place[source], cause_position(&effects.slot))
+                return True
+            if effects.slot.header.size == sizeof(uint32_t) and self.place[source] in self.ticking:
+                self.note_tick(source, (<uint32_t *> effects.slot.payload)[0], effects.slot.position)
+        return False
+
+    cdef int note_tick(self, source, timer, uint64_t position) except -1:
+        last = self.ticks.get((source, timer))
+        if last is None or last < position:             # else it was noted by somebody sent ahead
+            self.ticks[source, timer] = position
+            if last is not None:
+                self.note_reached(self.place[source], <uint64_t> last + 1)
+        return 0
+
+    cdef int note_reached(self, place, uint64_t position) except -1:
+        if position > self.reached[place]:
+            self.reached[place] = position
         return 0
 
     cdef int differ(self, uint64_t position, uint16_t source, Effect expected, actual) except -1:
         self.spent = True
         if self.difference is None or position < self.difference[0]:
-            wanted = None if expected is None else (expected.message, expected.payload)
+            wanted = None if expected is None else (expected.message, expected.payload, expected.position)
             self.difference = (position, source, wanted, actual)
         return 0
 
 
 cdef Effect effect_at(Effects effects):
     cdef Effect effect = Effect.__new__(Effect)
+    effect.position = effects.slot.position
     effect.cause = cause_position(&effects.slot)
     effect.message = effects.slot.header.message
     effect.payload = PyBytes_FromStringAndSize(<const char *> effects.slot.payload, effects.slot.header.size)
@@ -193,4 +230,4 @@ cdef Effect effect_at(Effects effects):
 
 
 cdef tuple sent(uint16_t message, const uint8_t *payload, Py_ssize_t size):
-    return message, PyBytes_FromStringAndSize(<const char *> payload, size)
+    return message, PyBytes_FromStringAndSize(<const char *> payload, size), None

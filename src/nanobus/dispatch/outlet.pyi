@@ -20,6 +20,7 @@ class Outlet:
         outbox_limit: int,
         request_stop: Callable[[], object],
         recording: Recording | None = None,
+        live: bool = True,
     ) -> Self: ...
     @property
     def held(self) -> int: ...

@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, strerror
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot
+    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, note_codec
 )
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
 from nanobus.bus.refusals cimport raise_too_large
@@ -43,13 +43,17 @@ cdef class Outlet:
         Asks whoever runs the worker to stop everything.
     recording : Recording, optional
         Sees every send before the bus does.
+    live : bool
+        Whether anything may be written: not in a replay.
     """
 
-    def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop, Recording recording=None):
+    def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop, Recording recording=None,
+                  bint live=True):
         self.writer = writer
         self.outbox = Outbox(outbox_limit)
         self.request_stop = request_stop
         self.recording = recording
+        self.describes = live and writer.bus.described is not None
         self.position = NO_CAUSE
 
     @property
@@ -147,6 +151,9 @@ cdef class Service:
             Nothing was sent.
         BusFullError
             The outbox is full, or the bus is and has `overflow="error"`. Nothing was sent.
+        SchemaMismatchError, SchemaError, OSError
+            The first message of its class, in a journal that holds another layout of it, or whose schema.json cannot
+            be read or written. Nothing was sent.
         NotRunningError
             The handler is in no running worker.
         """
@@ -155,6 +162,8 @@ cdef class Service:
         cdef EncodedMessage encoded
         codec.encode(message, &encoded)
         try:
+            if outlet.describes:
+                note_codec(outlet.writer.bus, codec)
             outlet.put(self.source, codec.message_id, encoded.payload, encoded.size)
         finally:
             codec.release(&encoded)
@@ -173,7 +182,10 @@ cdef class Service:
 
     @property
     def now(self):
-        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked."""
+        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked.
+
+        Outside of any message (`__init__`, `on_start`, `on_loop`, `on_stop`) it is the clock, on replay too.
+        """
         cdef Outlet outlet = self.running()
         if outlet.timestamp == 0:
             outlet.timestamp = unix_ns()
@@ -216,6 +228,8 @@ cdef class OutletClaim(InPlaceClaim):
         cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
         check_thread(outlet)
+        if outlet.describes:
+            note_codec(outlet.writer.bus, self.codec)
         if size > outlet.writer.bus.max_payload:
             raise_too_large(outlet.writer.bus.max_payload, size)
         if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:

@@ -4,7 +4,7 @@ from typing_extensions import disjoint_base
 
 from nanobus.bus.base import Bus, BusWriter
 
-_Sent: TypeAlias = tuple[int, bytes] | None
+_Sent: TypeAlias = tuple[int, bytes, int | None] | None
 
 @disjoint_base
 class Recording:

@@ -21,7 +21,7 @@ cdef class Recording:
     compared : int
         Those of them that were as recorded; 0 where nothing is compared.
     unfinished : int
-        Those past the last one that the record holds of their worker; see Comparison.
+        Those that the record lacks where it does not show that their worker came as far; see Comparison.
 
     Notes
     -----
@@ -31,8 +31,8 @@ cdef class Recording:
     def settle(self, uint64_t limit):
         """Return how what was sent for the messages before `limit` differs from the record first, or None.
 
-        A difference is (position, source, expected, actual); the last two are (message id, payload), or None where
-        there was nothing.
+        A difference is (position, source, expected, actual); the last two are (message id, payload, position or
+        None where it was not written), or None where there was nothing.
         """
         return None
 

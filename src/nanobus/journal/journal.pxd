@@ -29,5 +29,6 @@ cdef class JournalBus(Bus):
     cdef int sync_by_policy(self) except -1
     cdef int make_next_segment(self, list bases) except -1
     cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1
+    cdef int place_at_time(self, JournalReader reader, int64_t time, bint gating, object lag_limit) except -1
     cdef object lock_cursors(self)
     cdef bint has_lines(self)

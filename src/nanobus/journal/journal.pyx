@@ -20,8 +20,9 @@ from nanobus.bus.forking cimport disown_former_lines
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
 from nanobus.bus.refusals cimport check_plain_start
 from nanobus.bus.waiting cimport wake
-from nanobus.core.atomics cimport fence_full, load_acquire
+from nanobus.core.atomics cimport fence_full, load_acquire, load_acquire_32
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
+from nanobus.core.owner cimport owner_alive, process_of
 from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.core.steps cimport COUNTS_STEPS as counts_steps
 from nanobus.journal.control_file cimport control_number, control_of, open_control, share
@@ -38,6 +39,7 @@ from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, lea
 from nanobus.journal.store cimport SegmentStore
 from nanobus.journal.trimming cimport trim
 
+from nanobus.bus.times import timestamp_of
 from nanobus.errors import CorruptJournalError, MappingError, NanobusError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, locked
 from nanobus.journal.keeper import Keeper
@@ -47,6 +49,9 @@ LOG = logging.getLogger("nanobus.journal")
 COUNTS_STEPS = bool(counts_steps)        # this is the build that the kill sweep needs
 
 cdef tuple SYNC_POLICIES = ("none", "interval", "commit")
+
+cdef object describe_codec = None       # what `keep_schemas` was given
+cdef object forget_what_was_cut = None
 
 
 cdef class JournalBus(Bus):
@@ -152,6 +157,10 @@ cdef class JournalBus(Bus):
         self.shared_writer = shared
         self.closed = False                                 # from here on every method works
         self.keep(shared)
+        if self.path is not None:
+            self.described = set()
+            if self.recovery.reason in ("crash", "reboot", "refused"):
+                forget_what_was_cut(self)
         if path is not None or retention is not None:
             self.keeper = Keeper(self, sync_interval)
 
@@ -221,6 +230,17 @@ cdef class JournalBus(Bus):
         self.check_open()
         with self.lock_cursors():
             drop_cursor(&self.claims, name)
+
+    def other_processes(self):
+        """Return the ids of the other living processes that have the journal open."""
+        self.check_open()
+        cdef uint64_t owner
+        found = set()
+        for index in range(load_acquire_32(&self.claims.control.writers_used)):
+            owner = load_acquire(&self.claims.writers[index].owner)     # every open JournalBus has a writer
+            if owner != 0 and owner != self.claims.owner and owner_alive(owner):
+                found.add(process_of(owner))
+        return sorted(found)
 
     def statistics(self):
         """Return a JournalStatistics: a moment's look at the counters; see `Bus.statistics`."""
@@ -319,6 +339,10 @@ cdef class JournalBus(Bus):
                     return True
         return False
 
+    cdef int describe(self, object codec) except -1:
+        describe_codec(self, codec)
+        return 0
+
     cdef void forget(self):
         self.keeper = None                                  # its thread is the parent's
         if self.store is not None:
@@ -384,8 +408,8 @@ cdef class JournalBus(Bus):
     cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1:
         cdef str name = None
         if isinstance(start, datetime.datetime):
-            start = self.find_start(<int64_t> (start.timestamp() * 1_000_000) * 1000)
-        elif isinstance(start, str) and start not in ("oldest", "newest"):
+            return self.place_at_time(reader, timestamp_of(start), gating, lag_limit)
+        if isinstance(start, str) and start not in ("oldest", "newest"):
             name, start = start, "oldest"
             if not gating:
                 raise ValueError("a named cursor goes with gate=True: retention waits for it")
@@ -402,6 +426,17 @@ cdef class JournalBus(Bus):
             if reader.named == NULL:
                 reader.named = add_cursor(&self.claims, name, reader.cursor)
         return 0
+
+    cdef int place_at_time(self, JournalReader reader, int64_t time, bint gating, object lag_limit) except -1:
+        cdef uint64_t found
+        while True:
+            found = self.find_start(time)
+            try:
+                return reader.place(found, gating, lag_limit)
+            except ValueError:
+                if found >= load_acquire(&journal_block(self.claims.control).tail):
+                    raise
+                # else retention took it meanwhile: what is left begins later
 
     cdef object lock_cursors(self):
         """Held while a cursor is looked for and made, so that no name is made twice; dropped with its holder."""
@@ -433,3 +468,18 @@ cdef class JournalBus(Bus):
     cdef void wake_all(self) noexcept nogil:
         fence_full()
         wake(self.claims.control)
+
+
+def keep_schemas(describe, forget):
+    """Hand down what knows schemas, which stands in a layer above this one.
+
+    Parameters
+    ----------
+    describe : callable
+        (journal, codec): writes down what the codec's payloads are, before the first is sent, and adds the codec to
+        `journal.described`.
+    forget : callable
+        (journal): takes out what was written down of positions that are not there any more.
+    """
+    global describe_codec, forget_what_was_cut
+    describe_codec, forget_what_was_cut = describe, forget

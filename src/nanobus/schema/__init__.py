@@ -28,14 +28,16 @@ from nanobus.schema.comparison import compare
 from nanobus.schema.decoding import Decoder
 from nanobus.schema.entries import MessageEntry, Schema, SourceEntry
 from nanobus.schema.file import load, save, update
-from nanobus.schema.history import upcasting_codec
+from nanobus.schema.history import Reading, Translation, upcasting_codec
 from nanobus.schema.upcasts import upcast
 
 __all__ = [
     "Decoder",
     "MessageEntry",
+    "Reading",
     "Schema",
     "SourceEntry",
+    "Translation",
     "compare",
     "load",
     "save",

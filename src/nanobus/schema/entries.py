@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nanobus.bus.codec import Codec
@@ -46,7 +46,7 @@ class SourceEntry:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a journal says about its ids. Immutable; made by `load`, `update` and `merge`.
+    """What a journal says about its ids. Immutable; made by `load`, `update`, `merge` and `cut`.
 
     Attributes
     ----------
@@ -113,6 +113,19 @@ class Schema:
             tuple(SourceEntry(source, name) for source, name in sorted(names.items())),
         )
         return self if merged == self else merged
+
+    def cut(self, head: int) -> Schema:
+        """Forget the entries from positions on that the journal, which ends at `head`, does not reach.
+
+        A recovery or a repair has cut away what they spoke of. What is written there next says anew what it is.
+
+        Returns
+        -------
+        Schema
+            This very object where there are none.
+        """
+        kept = tuple(entry for entry in self.messages if entry.since <= head)
+        return self if len(kept) == len(self.messages) else replace(self, messages=kept)
 
 
 def entry_in_force(entries: Sequence[MessageEntry], position: int) -> MessageEntry | None:

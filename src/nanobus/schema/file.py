@@ -1,6 +1,6 @@
 """schema.json in the folder of a journal: read by anyone at any moment, written by one process at a time.
 
-    update:   lock the folder -> load -> merge -> new file beside it, synced -> rename -> sync the folder -> unlock
+    update:   lock the folder -> load -> change -> new file beside it, synced -> rename -> sync the folder -> unlock
 
 The lock is the kernel's, on the folder itself: it goes with its owner, however that dies. Whoever dies half-way leaves
 the old schema, and a file that the next update writes over. Readers need no lock: a rename shows all or nothing.
@@ -11,11 +11,10 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nanobus.bus.codec import Codec
 from nanobus.errors import SchemaError
 from nanobus.schema.entries import Schema
 from nanobus.schema.parsing import parse, text_of
@@ -42,7 +41,7 @@ def load(folder: Folder) -> Schema:
 
 
 def save(folder: Folder, schema: Schema) -> None:
-    """Make `schema` that of the journal in `folder`, whatever it was before. Use `update` to add to it.
+    """Make `schema` that of the journal in `folder`, whatever it was before. Use `update` to change it.
 
     Raises
     ------
@@ -53,18 +52,23 @@ def save(folder: Folder, schema: Schema) -> None:
         write(descriptor, path_of(folder), schema)
 
 
-def update(folder: Folder, codecs: Iterable[Codec], sources: Mapping[int, str], position: int) -> Schema:
-    """Merge what is at hand into the schema of the journal in `folder`; see `Schema.merge`.
+def update(folder: Folder, change: Callable[[Schema], Schema]) -> Schema:
+    """Make of the schema of the journal in `folder` what `change` makes of it, with `Schema.merge` or `Schema.cut`.
+
+    Parameters
+    ----------
+    folder : str or path-like
+    change : callable
+        Schema -> Schema; called while nobody else updates, so what it looks at is of the same moment. Where it returns
+        the very object that it got, nothing is written. It may raise: then nothing is written either.
 
     Returns
     -------
     Schema
-        What the file holds now. Where nothing is new it is not written.
+        What the file holds now.
 
     Raises
     ------
-    SchemaMismatchError
-        A message has another layout than in the journal, and no upcast from that. Nothing was written.
     SchemaError, OSError
         As for `load` and `save`.
 
@@ -74,10 +78,10 @@ def update(folder: Folder, codecs: Iterable[Codec], sources: Mapping[int, str], 
     """
     with opened(folder) as descriptor, locked(descriptor):
         known = read(descriptor, path_of(folder))
-        merged = known.merge(codecs, sources, position)
-        if merged is not known:
-            write(descriptor, path_of(folder), merged)
-        return merged
+        changed = change(known)
+        if changed is not known:
+            write(descriptor, path_of(folder), changed)
+        return changed
 
 
 def path_of(folder: Folder) -> str:

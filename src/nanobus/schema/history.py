@@ -8,19 +8,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 from nanobus.bus.base import BusReader
 from nanobus.bus.codec import Codec
-from nanobus.errors import DecodeError
+from nanobus.errors import DecodeError, NanobusError
 from nanobus.schema.comparison import is_layout_of, mismatch
-from nanobus.schema.entries import MessageEntry, Schema
+from nanobus.schema.entries import MessageEntry, Schema, entry_in_force
 from nanobus.schema.upcasting import UpcastingCodec
 from nanobus.schema.upcasts import upcast_of
 from nanobus.schema.values import PayloadReader, reader_of
 
 END = 2**64 - 1
+
+Translation = Callable[[int, bytes], bytes | None]
 
 
 def upcasting_codec(codec: Codec, schema: Schema, reader: BusReader) -> Codec:
@@ -48,7 +52,7 @@ def upcasting_codec(codec: Codec, schema: Schema, reader: BusReader) -> Codec:
     Notes
     -----
     For the thread of `reader` only. A message in the newest layout costs one comparison more. Where messages of the
-    class are written as well, `update` the schema first: it says from where on they have the new layout.
+    class are written as well, merge them into the schema first: it says from where on they have the new layout.
     """
     entries = schema.entries_of(codec.message_id)
     own_since = own_layout_since(codec, entries)
@@ -84,6 +88,52 @@ class History:
     def read(self, position: int, payload: bytes) -> Any:
         """Return the message at `position`."""
         return self._readers[bisect_right(self._starts, position)](payload)
+
+
+class Reading:
+    """Reads single recorded payloads of one message, of whichever layout, as the class of today.
+
+    Parameters
+    ----------
+    codec : Codec
+        Of the class at hand.
+    schema : Schema
+        Of the journal that holds the payloads.
+
+    Notes
+    -----
+    A layout that no upcast reads is an error only where a payload of it is met.
+    """
+
+    def __init__(self, codec: Codec, schema: Schema) -> None:
+        self._codec = codec
+        self._entries = schema.entries_of(codec.message_id)
+        self._reader_of = cache(lambda entry: message_reader_of(entry, codec))
+
+    def read(self, position: int, payload: bytes) -> Any:
+        """Return the message at `position`.
+
+        Raises
+        ------
+        SchemaMismatchError, DecodeError
+            No upcast reads its layout; its bytes cannot become the message.
+        """
+        entry = entry_in_force(self._entries, position)
+        return (self._codec.decode_payload if entry is None else self._reader_of(entry))(payload)
+
+    def translate(self, position: int, payload: bytes) -> bytes | None:
+        """Return the bytes that are sent today for the message at `position`; None where nobody can tell."""
+        entry = entry_in_force(self._entries, position)
+        if entry is None or is_layout_of(entry, self._codec):
+            return payload
+        try:
+            return self._codec.encode_message(self.read(position, payload))
+        except NanobusError:
+            return None
+
+    def translation(self, start: int) -> Translation | None:
+        """Return `translate`, or None where all from position `start` on has the layout of today."""
+        return self.translate if own_layout_since(self._codec, self._entries) > start else None
 
 
 def message_reader_of(entry: MessageEntry, codec: Codec) -> PayloadReader:

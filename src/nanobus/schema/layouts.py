@@ -18,8 +18,7 @@ from typing import Any
 
 from nanobus.bus.codec import Codec
 from nanobus.codecs import ctypes, numpy, pickle, protobuf, pydantic, raw, structs
-from nanobus.codecs.fingerprint import arguments_of, fields_of, shape_of
-from nanobus.codecs.fingerprint import layout_of as text_of
+from nanobus.codecs.fingerprint import arguments_of, field_texts_of, shape_of
 from nanobus.records import RecordCodec
 from nanobus.schema import descriptors, msgpack, packed
 
@@ -53,5 +52,5 @@ def layout_of(codec: Codec) -> Layout:
 
 def outline_of(cls: type) -> Layout:
     """What the fingerprint of a class with annotations is made of, field by field."""
-    fields = [{"name": name, "type": text_of(kind, (cls,))} for name, kind in fields_of(cls) or ()]
+    fields = [{"name": name, "type": text} for name, text in field_texts_of(cls, (cls,))]
     return {"shape": shape_of(cls) + arguments_of(cls, (cls,)), "fields": fields}
