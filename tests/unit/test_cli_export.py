@@ -5,6 +5,7 @@ import os
 import pty
 import sys
 
+import pyarrow.parquet
 import pytest
 
 from nanobus.cli import progress
@@ -64,9 +65,6 @@ def test_a_suffix_that_names_no_format_is_refused(command, journal, tmp_path):
 
 
 def test_parquet_holds_the_same(command, journal, tmp_path):
-    pytest.importorskip("pyarrow")
-    import pyarrow.parquet
-
     output = tmp_path / "out.parquet"
     command("export", journal, output)
     assert command.code == 0, command.errors

@@ -161,7 +161,37 @@ def test_trace_follows_long_chains(command, tmp_path):
             position = bus.write(1, 7, b"", cause=position)
     row = command.row("trace", tmp_path / "journal", 32 * 1500, "--limit", 5000)
     assert [one["depth"] for one in row["messages"]] == list(range(3001))
-    assert len(command.row("trace", tmp_path / "journal", 32 * 1500, "--limit", 10)["messages"]) == 21
+    assert row["note"] is None
+    some = command.row("trace", tmp_path / "journal", 32 * 1500, "--limit", 10)
+    assert len(some["messages"]) == 21
+    assert some["note"] == f"more causes before: --limit 10; more effects, from position {32 * 1511} on: --limit 10"
+
+
+def test_trace_tells_of_each_end_that_its_limit_cuts_off(command, recorded):
+    path, loud = recorded
+    chain = command.row("trace", path, loud[0], "--limit", 2)
+    assert chain["note"] is None
+    first, last = chain["messages"][0]["position"], chain["messages"][2]["position"]
+    some = command.row("trace", path, first, "--limit", 1)
+    assert some["messages"] == chain["messages"][:2]
+    assert some["note"] == f"more effects, from position {last} on: --limit 1"
+    assert command("trace", path, first, "--limit", 1).splitlines()[-1] == f"  {some['note']}"
+    assert command.row("trace", path, last, "--limit", 1)["note"] == "more causes before: --limit 1"
+
+
+@pytest.mark.parametrize("name", ["cat", "tail", "export"])
+@pytest.mark.parametrize("option", ["--from", "--until"])
+def test_a_time_where_messages_carry_none_is_refused(command, tmp_path, name, option):
+    with JournalBus(tmp_path / "journal", timestamps=False) as bus:
+        bus.write(1, 7, b"x")
+    output = [tmp_path / "out.jsonl"] if name == "export" else []
+    command(name, tmp_path / "journal", *output, option, "2026-01-01")
+    assert command.code == 2
+    assert command.errors == (
+        "nanobus: --from and --until must be positions: the messages of this journal carry no timestamps\n"
+    )
+    command(name, tmp_path / "journal", *output, option, "0")
+    assert command.code == 0
 
 
 @pytest.mark.parametrize("name", ["info", "cat", "tail", "verify", "export", "trace"])
@@ -273,6 +303,8 @@ def test_a_reader_of_the_output_that_leaves_is_no_error(recorded):
     [
         (["cat"], "the following arguments are required: JOURNAL"),
         (["cat", "x", "--from", "yesterday"], "must be a position or an ISO time, got 'yesterday'"),
+        (["cat", "x", "--from", "9999-12-31T23:59:59-12:00"], "must be a position or an ISO time"),
+        (["cat", "x", "--until", "0001-01-01T00:00:00+12:00"], "must be a position or an ISO time"),
         (["dance"], "invalid choice: 'dance'"),
     ],
 )

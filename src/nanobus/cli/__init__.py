@@ -2,6 +2,7 @@
 
 main        arguments in, exit code out; every error is one line
 options     what commands have in common: TIME|POSITION, names, --json
+streams     what is printed: never a reason to fail
 looking     a journal and its schema, opened for a look
 wording     messages as dicts and as lines
 selection   which messages are wanted
@@ -14,8 +15,8 @@ export      into a file of JSON Lines or Parquet
 parquet     the latter, where pyarrow is installed
 trace       what led to a message, and what it led to
 
-Exit codes: 0 all is well, 1 the journal is damaged, 2 wrong usage, no journal or one in use, 130 Ctrl-C,
-141 nobody reads the output.
+Exit codes: 0 all is well, 1 the journal is damaged, 2 wrong usage, no journal or one in use, 70 a mistake in here,
+130 Ctrl-C, 141 nobody reads the output.
 
 May import: everything but the package itself.
 """

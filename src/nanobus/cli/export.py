@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from nanobus.cli.looking import looking
-from nanobus.cli.options import Commands, add_command, add_selection
+from nanobus.cli.options import Commands, UsageError, add_command, add_selection
 from nanobus.cli.parquet import write_parquet
 from nanobus.cli.progress import Progress
 from nanobus.cli.selection import Selection
+from nanobus.cli.streams import ESCAPES
 from nanobus.cli.wording import Wording, as_json
 
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
@@ -33,11 +34,11 @@ def add_to(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     form = options.format or ("jsonl" if options.output == "-" else SUFFIXES.get(Path(options.output).suffix))
     if form is None:
-        raise ValueError(f"the suffix of {options.output} names no format: --format jsonl or --format parquet does")
+        raise UsageError(f"the suffix of {options.output} names no format: --format jsonl or --format parquet does")
     if form == "parquet" and options.output == "-":
-        raise ValueError("parquet needs a file, not stdout")
+        raise UsageError("parquet needs a file, not stdout")
     if os.path.lexists(options.output) and not options.force:
-        raise ValueError(f"{options.output} exists: --force replaces it")
+        raise UsageError(f"{options.output} exists: --force replaces it")
     with looking(options.journal) as look:
         wording = Wording(look.decoder)
         selection = Selection(options, look, wording)
@@ -66,7 +67,7 @@ def write_file(rows: Iterator[Row], output: Path, form: str) -> int:
         if form == "parquet":
             exported = write_parquet(rows, part)
         else:
-            with open(part, "w", encoding="utf-8") as file:
+            with open(part, "w", encoding="utf-8", errors=ESCAPES) as file:
                 exported = write_lines(rows, file)
         part.replace(output)
     except BaseException:

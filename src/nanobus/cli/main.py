@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import NoReturn
 
 from nanobus.cli import cat, export, info, repair, trace, verify
+from nanobus.cli.options import UsageError
+from nanobus.cli.streams import usable_streams
 from nanobus.errors import NanobusError
 
 WRONG_USAGE = 2
+OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits.h; 1, which Python would say, means that the journal is damaged
 INTERRUPTED = 130
 NOBODY_READS = 141
 
@@ -26,8 +31,13 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = make_parser().parse_args(arguments)
+    with usable_streams():
+        return run(arguments)
+
+
+def run(arguments: Sequence[str] | None) -> int:
     try:
+        options = make_parser().parse_args(arguments)
         code: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -37,13 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         return complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (NanobusError, ValueError) as error:
+    except (NanobusError, UsageError) as error:
         return complain(str(error))
+    except Exception:
+        traceback.print_exc()
+        return OUR_MISTAKE
     return code
 
 
 def complain(text: str) -> int:
-    print(f"nanobus: {' '.join(text.split())}", file=sys.stderr)
+    with suppress(OSError):                             # nobody reads that either
+        print(f"nanobus: {' '.join(text.split())}", file=sys.stderr)
     return WRONG_USAGE
 
 

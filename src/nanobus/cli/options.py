@@ -11,6 +11,10 @@ from typing import Protocol
 from nanobus.bus.times import timestamp_of
 
 
+class UsageError(Exception):
+    """What was asked for cannot be done."""
+
+
 class Commands(Protocol):
     """What argparse adds commands to."""
 
@@ -53,7 +57,7 @@ def moment(text: str) -> Moment:
         return Moment(int(text), None)
     try:
         time = datetime.fromisoformat(text).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):              # the latter: in no time zone but its own
         raise argparse.ArgumentTypeError(f"must be a position or an ISO time, got {text!r}") from None
     return Moment(None, timestamp_of(time))
 

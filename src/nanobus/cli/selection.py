@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from nanobus.bus.envelope import Envelope
 from nanobus.cli.looking import Look
+from nanobus.cli.options import Moment, UsageError
 from nanobus.cli.wording import Wording
 
 
@@ -20,6 +21,8 @@ class Selection:
         self._sources = None if options.source is None else frozenset(options.source)
         self._messages = None if options.message is None else frozenset(options.message)
         self._limit = options.limit
+        if not look.scan.timestamps and any(one and one.time is not None for one in (self._from, self._until)):
+            raise UsageError("--from and --until must be positions: the messages of this journal carry no timestamps")
         self._is_whole = self._sources is self._messages is self._from is self._until is self._limit is None
 
     @property
@@ -37,23 +40,17 @@ class Selection:
         left = self._limit
         if left == 0:
             return
-        begun = self._from is None or self._from.time is None
+        begun = self._from is None
         for one in messages:
-            if self._is_past(one):
+            if reaches(one, self._until):
                 return
-            begun = begun or one.timestamp >= self._from.time
+            begun = begun or reaches(one, self._from)
             if begun and self._is_named(one):
                 yield one
                 if left is not None:
                     left -= 1
                     if left == 0:
                         return
-
-    def _is_past(self, one: Envelope) -> bool:
-        until = self._until
-        if until is None:
-            return False
-        return bool(one.timestamp >= until.time if until.position is None else one.position >= until.position)
 
     def _is_named(self, one: Envelope) -> bool:
         by_source = self._sources is None or not self._sources.isdisjoint(
@@ -63,3 +60,12 @@ class Selection:
             self._messages is None
             or not self._messages.isdisjoint((str(one.message_id), self._wording.name_of(one)))
         )
+
+
+def reaches(one: Envelope, moment: Moment | None) -> bool:
+    """Whether a message is of this moment or later; of none, never."""
+    if moment is None:
+        return False
+    if moment.position is not None:
+        return one.position >= moment.position
+    return moment.time is not None and one.timestamp >= moment.time

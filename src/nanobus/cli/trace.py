@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from nanobus.bus.envelope import Envelope
 from nanobus.cli.looking import Look, looking
-from nanobus.cli.options import Commands, add_command, count
+from nanobus.cli.options import Commands, UsageError, add_command, count
 from nanobus.cli.progress import Progress
 from nanobus.cli.wording import Wording, as_json
 
@@ -28,21 +28,24 @@ def run(options: argparse.Namespace) -> int:
     with looking(options.journal) as look:
         asked = look.scan.read(options.position)
         if asked is None:
-            raise ValueError(f"no message that can be read begins at position {options.position}")
+            raise UsageError(f"no message that can be read begins at position {options.position}")
         wording = Wording(look.decoder)
-        causes, note = causes_of(look, asked, options.limit)
-        effects = effects_of(look, asked, options.limit)
+        causes, before = causes_of(look, asked, options.limit)
+        effects, behind = effects_of(look, asked, options.limit)
         shown = [*enumerate(causes), *tree(asked, effects, len(causes))]
         if options.json:
             rows = [{**wording.row(one), "depth": depth, "asked": one.position == asked.position}
                     for depth, one in shown]
+            note = "; ".join(filter(None, (before, behind))) or None
             print(as_json({"asked": asked.position, "messages": rows, "note": note}))
         else:
-            if note:
-                print(f"  {note}")
+            if before:
+                print(f"  {before}")
             for depth, one in shown:
                 mark = ">" if one.position == asked.position else " "
                 print(f"{mark} {wording.line(one, '  ' * min(depth, DEEPEST_INDENT))}")
+            if behind:
+                print(f"  {behind}")
         return int(look.is_damaged)
 
 
@@ -61,18 +64,23 @@ def causes_of(look: Look, asked: Envelope, limit: int) -> tuple[list[Envelope], 
     return chain[::-1], None
 
 
-def effects_of(look: Look, asked: Envelope, limit: int) -> dict[int, list[Envelope]]:
-    """Return position -> its effects, of the message and of its effects: one walk, for causes come first."""
+def effects_of(look: Look, asked: Envelope, limit: int) -> tuple[dict[int, list[Envelope]], str | None]:
+    """Return position -> its effects, of the message and of its effects, and whether there are more than these.
+
+    One walk, for causes come first.
+    """
     effects: defaultdict[int, list[Envelope]] = defaultdict(list)
     members = {asked.position}
     with Progress((look.scan.head or 0) - asked.position) as progress:
         for number, one in enumerate(look.messages(asked.position)):
-            if one.cause in members and len(members) <= limit:
+            if one.cause in members:
+                if len(members) > limit:
+                    return effects, f"more effects, from position {one.position} on: --limit {limit}"
                 members.add(one.position)
                 effects[one.cause].append(one)
             if number % SHOW_EVERY == 0:
                 progress.show(one.position - asked.position)
-    return effects
+    return effects, None
 
 
 def tree(asked: Envelope, effects: dict[int, list[Envelope]], depth: int) -> Iterator[tuple[int, Envelope]]:
