@@ -17,6 +17,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -141,6 +142,14 @@ class JournalScan:
         content = self.read_file(segment_name(base), SEGMENT_HEADER_SIZE)
         return None if content is None else look_at_header(content)
 
+    def segment(self, position: int) -> SegmentScan | None:
+        """Return a scan of the segment that holds `position`; None where there is no file of it."""
+        base = position - position % self.segment_size
+        descriptor = self._open(segment_name(base))
+        if descriptor is None:
+            return None
+        return SegmentScan(descriptor, base, self.segment_size, self.key, self.checksum)
+
     @property
     def tail(self) -> int:
         """The first position that is kept."""
@@ -156,8 +165,11 @@ class JournalScan:
 
     def disk_bytes(self) -> int:
         """Return how much of the disk the segments take."""
-        names = map(segment_name, self.bases())
-        return sum(os.stat(name, dir_fd=self._folder).st_blocks * 512 for name in names)
+        blocks = 0
+        for base in self.bases():
+            with suppress(FileNotFoundError):           # retention let it go meanwhile
+                blocks += os.stat(segment_name(base), dir_fd=self._folder).st_blocks
+        return blocks * 512
 
     def read(self, position: int) -> Envelope | None:
         """Return the sound message at `position`; None where none begins."""
@@ -165,7 +177,7 @@ class JournalScan:
             return None
         base = position - position % self.segment_size
         if self._last is None or self._last.base != base:
-            self._last = self._scan_of(base)
+            self._last = self.segment(base)
         if self._last is None:
             return None
         self._last.position = position
@@ -175,7 +187,7 @@ class JournalScan:
     def find_time(self, time: int) -> int:
         """Return a position that no message of `time` (unix ns) or later stands before, as near as headers tell."""
         for base in reversed(self.bases()):
-            scan = self._scan_of(base)
+            scan = self.segment(base)
             first = None if scan is None else scan.next()
             if first is not None and first.timestamp < time:
                 return base
@@ -208,7 +220,7 @@ class JournalScan:
         self.limit = self._limit() if again is None else NO_LIMIT
         while True:
             base = position - position % self.segment_size
-            scan = self._scan_of(base)
+            scan = self.segment(base)
             if scan is None:
                 finding = self._judge_hole(position)
                 if finding is not None:
@@ -221,7 +233,7 @@ class JournalScan:
                 elif again is None or not again():
                     return
                 continue
-            if not self._is_own(self.header(base), base):
+            if not self._is_own(look_at_header(scan.header()), base):
                 yield Finding("header", base, base, "the segment's header is damaged, or that of another journal")
             scan.position = position
             while True:
@@ -301,19 +313,22 @@ class JournalScan:
         return Finding("missing", self.control.tail, bases[0], "the segment that holds it is missing")
 
     def _judge_hole(self, position: int) -> Finding | None:
-        """Say why the segment of `position` is not there; None: it is the end."""
+        """Say why the segment of `position` is not there; None: it is the end.
+
+        A segment is made before the head reaches it, and the tail passes it before it is removed: so the control file
+        is looked at before the segment is looked for again, and once more after it was not found.
+        """
         self.refresh()
-        bases = self.bases()
-        later = next((base for base in bases if base > position), None)
-        if self.control is not None:
-            if position < self.control.tail and self.control.tail in bases:
-                return Finding("removed", position, self.control.tail, "retention let it go")
-            if self.control.head <= position:
-                return None
-        elif later is None:
+        if self.control is not None and self.control.head <= position:
             return None
-        if position - position % self.segment_size in bases and self._scan_of(position) is not None:
+        if self.segment(position) is not None:
             return Finding("claim", position, position, IN_FLIGHT)
+        later = next((base for base in self.bases() if base > position), None)
+        self.refresh()
+        if self.control is None and later is None:
+            return None
+        if self.control is not None and position < self.control.tail:
+            return Finding("removed", position, self.control.tail, "retention let it go")
         return Finding("missing", position, later, "the segment that holds it is missing")
 
     def _stamp_behind(self, scan: SegmentScan) -> int | None:
@@ -322,17 +337,24 @@ class JournalScan:
         for base in self.bases():
             if found is not None:
                 break
-            later = self._scan_of(base) if base > scan.position else None
+            later = self.segment(base) if base > scan.position else None
             found = None if later is None else later.find_stamp(base)
         return found
 
     def _first_slot(self, start: int) -> int:
+        """Return where the first slot at or behind `start` begins, or will begin."""
         if start == self.end:                       # a boundary, even if its slot is not committed yet
             return start
-        scan = self._scan_of(start)
+        self.refresh()                              # first: what is found below is no older than this head
         aligned = -(-start // SLOT_ALIGNMENT) * SLOT_ALIGNMENT
+        scan = self.segment(aligned)
         found = None if scan is None else scan.find_stamp(aligned)
-        return aligned if found is None else found
+        if found is not None:
+            return found
+        following = aligned - aligned % self.segment_size + self.segment_size
+        if self.head is not None and self.head < following:
+            return self.head
+        return aligned if scan is None else following
 
     def _is_own(self, header: HeaderLook | None, base: int) -> bool:
         return header is not None and (header.key, header.segment_size, header.base) == (
@@ -353,18 +375,11 @@ class JournalScan:
         if self.control is not None:
             return self.control.timestamps, self.control.checksum
         for base in self.bases():
-            scan = self._scan_of(base)
+            scan = self.segment(base)
             found = None if scan is None else scan.traits()
             if found is not None:
                 return found
         return True, True
-
-    def _scan_of(self, position: int) -> SegmentScan | None:
-        base = position - position % self.segment_size
-        descriptor = self._open(segment_name(base))
-        if descriptor is None:
-            return None
-        return SegmentScan(descriptor, base, self.segment_size, self.key, self.checksum)
 
     def _open(self, name: str) -> int | None:
         """Open a regular file of the folder, no symbolic link, without waiting for the other end of a pipe."""

@@ -14,7 +14,7 @@ from nanobus.bus.envelope cimport envelope_of
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
-from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE
+from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE, SegmentHeader
 from nanobus.memory.platform cimport close_file
 
 cdef extern from "<unistd.h>" nogil:
@@ -65,6 +65,8 @@ cdef class SegmentScan:
         Of the slot that is looked at next; may be set.
     reason : str
         What the last look found there.
+    passed : int
+        Position of the last slot that `walk` has passed.
     messages, payload_bytes, padding_bytes : int
         What `walk` has passed.
 
@@ -84,6 +86,7 @@ cdef class SegmentScan:
     cdef uint64_t here
     cdef uint64_t there
     cdef uint32_t last_checksum
+    cdef readonly uint64_t passed
     cdef readonly uint64_t messages
     cdef readonly uint64_t payload_bytes
     cdef readonly uint64_t padding_bytes
@@ -125,6 +128,14 @@ cdef class SegmentScan:
     def may_be_free(self):
         """Whether nothing was ever written where the last look was, as far as the file tells."""
         return self.found == UNSTAMPED or self.found == TOO_SHORT
+
+    def header(self):
+        """Return the first bytes of the file, which say whose segment it is; fewer where it is shorter."""
+        cdef SegmentHeader header
+        cdef ssize_t got = pread(self.descriptor, &header, sizeof(header), 0)
+        while got < 0 and errno_of_last_call == EINTR:
+            got = pread(self.descriptor, &header, sizeof(header), 0)
+        return (<const char *> &header)[:max(got, 0)]
 
     def next(self):
         """Return the next message as an Envelope and pass it; None: `reason` says what is there instead."""
@@ -168,6 +179,7 @@ cdef class SegmentScan:
                     self.payload_bytes += header.size
                 else:
                     self.padding_bytes += length
+                self.passed = self.cursor
                 self.cursor += length
         return self.found <= PADDED
 
