@@ -35,12 +35,16 @@ class Look:
         """Yield the sound messages; keep what is damaged, tell of it on stderr, and go on behind it."""
         for found in self.scan.walk(start, take, again):
             if isinstance(found, Finding):
-                self.findings.append(found)
-                if tells and found.kind != "claim":
-                    sys.stdout.flush()
-                    print(f"nanobus: {told(found)}", file=sys.stderr)
+                self.note(found, tells)
             else:
                 yield found
+
+    def note(self, found: Finding, tells: bool = True) -> None:
+        """Keep a finding, and tell of it on stderr, unless it is nothing wrong."""
+        self.findings.append(found)
+        if tells and found.kind != "claim":
+            sys.stdout.flush()
+            print(f"nanobus: {told(found)}", file=sys.stderr)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ WORDS = {
     "fill": "padding takes the place of the missing segment {0.position}",
     "header": "the header of segment {0.position} is written anew",
     "tail": "the journal begins at {0.end}",
+    "cursor": "the named cursor at {0.position} goes to {0.end}",
     "control": "the control file is made anew, without named cursors",
 }
 

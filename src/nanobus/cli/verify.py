@@ -14,6 +14,7 @@ from nanobus.cli.options import Commands, add_command
 from nanobus.cli.progress import Progress
 from nanobus.journal.scan import JournalScan
 from nanobus.journal.scanning import SegmentScan
+from nanobus.journal.strays import stray_cursors
 
 STEP = 1 << 24  # positions between two looks at the clock
 
@@ -80,4 +81,6 @@ def count(look: Look) -> Tally:
         tally = Tally(look.scan, progress, start)
         for _ in look.messages(take=tally.take):
             pass
+    for one in [*stray_cursors(look.scan, look.findings)]:
+        look.note(one)
     return tally

@@ -28,6 +28,7 @@ scanning        a walk over the slots of one segment, by reading alone
 looking         what control file and headers say; new bytes of both
 looks           the values that those two come to
 scan            JournalScan: all of a journal, past damage
+strays          named cursors that stand where no message begins
 repair          what cannot be read is cut out, and kept aside
 
 May import: bus, memory, core, errors.

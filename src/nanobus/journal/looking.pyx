@@ -10,7 +10,7 @@ from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, process_of
 from nanobus.journal.control_file cimport check_control, identity_checksum, new_control
 from nanobus.journal.cursors cimport cursors_of
-from nanobus.journal.layout cimport SegmentHeader, journal_block
+from nanobus.journal.layout cimport CURSOR_COUNT, SegmentHeader, journal_block, journal_cursors
 from nanobus.journal.recovery cimport trusted_durable
 from nanobus.journal.segment cimport is_header_of, write_header
 
@@ -108,15 +108,24 @@ def make_control(uint64_t key, uint64_t segment_size, *, timestamps, checksum):
     return (<const char *> &control)[:IDENTITY_SIZE] + bytes(control.control_size - IDENTITY_SIZE)
 
 
-def with_end(bytes content not None, uint64_t tail, uint64_t head):
-    """Return the bytes of a control file with another first and last position."""
+def with_end(bytes content not None, uint64_t tail, uint64_t head, dict moved not None):
+    """Return the bytes of a control file with another first and last position.
+
+    Cursors at positions that `moved` has go where it says; none of them stays outside of the two.
+    """
     cdef bytearray changed = bytearray(content)
     cdef uint8_t *bytes_of = changed
     cdef ControlBlock *control = <ControlBlock *> bytes_of
+    cdef uint32_t index
+    cdef uint64_t position
     block = journal_block(control)
     block.durable = min(trusted_durable(control), head)
     block.durable_check = block.durable ^ control.key
     block.tail = tail
     block.tail_check = tail ^ control.key
     control.head = head
+    cursors = journal_cursors(control)
+    for index in range(<uint32_t> CURSOR_COUNT):
+        position = moved.get(cursors[index].position, cursors[index].position)
+        cursors[index].position = max(tail, min(head, position))
     return bytes(changed)

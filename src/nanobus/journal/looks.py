@@ -58,8 +58,8 @@ class Finding:
     Attributes
     ----------
     kind : str
-        "slot", "missing", "header", "head", "control", "schema": damage, of what the word says. "claim": a writer has
-        not finished, or died. "removed": retention was faster than the look.
+        "slot", "missing", "header", "head", "control", "schema", "cursor": damage, of what the word says. "claim": a
+        writer has not finished, or died. "removed": retention was faster than the look.
     position : int or None
         Where it begins; None for the control file and the schema.
     resumes : int or None
@@ -67,12 +67,12 @@ class Finding:
     reason : str
     """
 
-    kind: Literal["slot", "missing", "header", "head", "control", "schema", "claim", "removed"]
+    kind: Literal["slot", "missing", "header", "head", "control", "schema", "cursor", "claim", "removed"]
     position: int | None
     resumes: int | None
     reason: str
 
     @property
     def is_damage(self) -> bool:
-        """Whether something was lost that had been written."""
+        """Whether the journal must be repaired."""
         return self.kind not in ("claim", "removed")

@@ -7,6 +7,7 @@
     a missing segment                                           what is behind moves aside, or padding takes its place
                       before all others                         the journal begins behind it
     the control file                                            made anew from the segments' headers, without cursors
+    a named cursor where no message begins                      goes to the beginning of what it stands in
 
 First everything that will change is copied aside and synced, then it is changed; the head moves last. Whoever repeats a
 repair that was interrupted ends where it would have ended.
@@ -27,6 +28,7 @@ from nanobus.errors import JournalInUseError
 from nanobus.journal.looking import make_control, make_gap, make_header, with_end
 from nanobus.journal.looks import Finding
 from nanobus.journal.scan import CONTROL_NAME, LARGEST_CONTROL, SEGMENT_HEADER_SIZE, JournalScan, segment_name
+from nanobus.journal.store import open_folder
 
 PIECE = 1 << 20  # bytes that are copied at once
 
@@ -34,7 +36,7 @@ PIECE = 1 << 20  # bytes that are copied at once
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that a repair does: "pad" or "cut" from `position` to `end`, "fill" the missing segment at `position`,
-    "header" of the segment at `position`, "tail": begin at `end`, "control"."""
+    "header" of the segment at `position`, "tail": begin at `end`, "control", "cursor": from `position` to `end`."""
 
     action: str
     position: int
@@ -52,7 +54,7 @@ class Plan:
 
 
 def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool = False) -> Plan:
-    """Return what is to be done about `findings`, which a whole `scan.walk` has yielded.
+    """Return what is to be done about `findings`, which a whole `scan.walk` and `stray_cursors` have yielded.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool =
     size, head = scan.segment_size, 0
     steps: list[Step] = []
     for one in findings:
-        if not one.is_damage or one.kind in ("control", "schema"):
+        if not one.is_damage or one.kind in ("control", "schema", "cursor"):
             continue
         assert one.position is not None
         position = one.position
@@ -84,6 +86,9 @@ def plan(scan: JournalScan, findings: Sequence[Finding], *, fill_missing: bool =
     steps += [Step("control", 0, 0, one.reason) for one in findings if one.kind == "control"]
     if not any(one.action == "cut" for one in steps):
         head = max(scan.end, scan.head or 0)                # claims of the dead stay: opening makes them padding
+    for one in findings:
+        if one.kind == "cursor" and one.position is not None and one.resumes is not None:
+            steps.append(Step("cursor", one.position, max(scan.tail, min(head, one.resumes)), one.reason))
     return Plan(tuple(steps), scan.tail, head)
 
 
@@ -93,12 +98,16 @@ def alone(path: str) -> Iterator[None]:
 
     Raises
     ------
+    MappingError
+        It belongs to somebody else, or others may write to it. BusFormatError: it is no folder, or a link to one.
     JournalInUseError
         Somebody has.
     """
-    descriptor = os.open(
-        os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-    )
+    folder = open_folder(path)
+    try:
+        descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    finally:
+        os.close(folder)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,7 +155,8 @@ class Repair:
             )
         temporary = self._folder / f"{CONTROL_NAME}.new"
         temporary.unlink(missing_ok=True)
-        write_new(temporary, with_end(content, self._plan.tail, self._plan.head))
+        moved = {step.position: step.end for step in self._plan.steps if step.action == "cursor"}
+        write_new(temporary, with_end(content, self._plan.tail, self._plan.head, moved))
         temporary.replace(self._folder / CONTROL_NAME)
         sync_folder(self._folder)
 
@@ -209,9 +219,8 @@ class Repair:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             change(descriptor)
-            page = os.sysconf("SC_PAGESIZE")
-            length = max(os.fstat(descriptor).st_size, SEGMENT_HEADER_SIZE + page)
-            os.posix_fallocate(descriptor, 0, -(-length // page) * page)
+            length, page = os.fstat(descriptor).st_size, os.sysconf("SC_PAGESIZE")
+            os.pwrite(descriptor, bytes(max(SEGMENT_HEADER_SIZE + page - length, -length % page)), length)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -51,31 +51,13 @@ cdef class SegmentStore:
             pass
         except OSError as error:
             raise refusal(error, "make the journal", self.path) from None
-        try:
-            self.folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in (errno.ENOTDIR, errno.ELOOP):
-                raise BusFormatError(f"{self.path!r} must be a folder, and no symbolic link to one") from None
-            raise refusal(error, "open the journal", self.path) from None
-        self.check_folder()
+        self.folder = open_folder(self.path)
         try:
             self.gatekeeper = os.open(
                 "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.folder
             )
         except OSError as error:
             raise refusal(error, "open the lock of the journal", self.path) from None
-
-    def check_folder(self):
-        status = os.fstat(self.folder)
-        if status.st_uid != os.geteuid():
-            raise MappingError(
-                errno.EPERM, f"a journal must belong to its user {os.geteuid()}, got {status.st_uid}", self.path
-            )
-        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise MappingError(
-                errno.EPERM,
-                f"a journal must not be writable by other users, got mode {stat.filemode(status.st_mode)}", self.path,
-            )
 
     def __dealloc__(self):
         cdef size_t index
@@ -274,3 +256,31 @@ cdef int sync_folder(str path) except -1:
 
 cdef object refusal(error, str wanted, str path):
     return MappingError(error.errno, f"cannot {wanted}: {os.strerror(error.errno)}", path)
+
+
+def open_folder(str path not None):
+    """Return a descriptor of a journal's folder that nobody but its user can have written to.
+
+    Raises
+    ------
+    MappingError
+        The operating system refused; EPERM: it belongs to somebody else, or others may write to it.
+    BusFormatError
+        It is no folder, or a symbolic link to one.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise BusFormatError(f"{path!r} must be a folder, and no symbolic link to one") from None
+        raise refusal(error, "open the journal", path) from None
+    status = os.fstat(folder)
+    rule = None
+    if status.st_uid != os.geteuid():
+        rule = f"a journal must belong to its user {os.geteuid()}, got {status.st_uid}"
+    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        rule = f"a journal must not be writable by other users, got mode {stat.filemode(status.st_mode)}"
+    if rule is not None:
+        os.close(folder)
+        raise MappingError(errno.EPERM, rule, path)
+    return folder
