@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from nanobus import JournalBus
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TIMEOUT = 60
 NAMES = {"ping_pong", "protobuf", "telemetry", "zero_copy"}
@@ -154,13 +156,38 @@ def test_telemetry_killed_in_the_middle_is_replayed_up_to_the_last_message(tmp_p
     assert [row["message_name"] for row in chain[0]["messages"]] == ["tick", "Sample", "Smoothed"]
 
 
+def refusal(folder: Path, *arguments: str | Path) -> str:
+    """Return what telemetry complains of, in one line."""
+    done = subprocess.run(
+        command("telemetry", *arguments), cwd=folder, timeout=TIMEOUT, capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
 def test_a_record_is_of_one_run(tmp_path: Path) -> None:
     run(tmp_path, "telemetry", "--seconds", "0.5", "--journal", "journal")
-    done = subprocess.run(
-        command("telemetry", "--journal", "journal"), cwd=tmp_path, timeout=TIMEOUT, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert "journal holds a run already" in done.stderr
+    assert "journal holds a run already" in refusal(tmp_path, "--journal", "journal")
+
+
+@pytest.mark.parametrize("option", ["--replay", "--verify"])
+def test_a_folder_that_is_no_record_is_refused_and_left_as_it_is(tmp_path: Path, option: str) -> None:
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("dear")
+    for folder in ("letters", "missing", "letters/dear.txt"):
+        assert f"there is no record in {folder}" in refusal(tmp_path, option, folder)
+    assert [one.name for one in (tmp_path / "letters").iterdir()] == ["dear.txt"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "letters"]
+
+
+@pytest.mark.parametrize("option", ["--replay", "--verify"])
+def test_a_record_of_something_else_proves_nothing(tmp_path: Path, option: str) -> None:
+    with JournalBus(tmp_path / "journal") as journal:
+        journal.write(700, 7, b"of another application")
+    refused = refusal(tmp_path, option, "journal")
+    assert "nothing was compared" in refused or "nothing to replay" in refused
+    assert list(tmp_path.iterdir()) == [tmp_path / "journal"]
 
 
 def test_telemetry_draws_over_itself_on_a_terminal(tmp_path: Path) -> None:

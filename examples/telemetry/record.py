@@ -22,7 +22,7 @@ def open_record(folder: Path) -> JournalBus:
 
 
 def open_existing(folder: Path) -> JournalBus:
-    if not folder.is_dir():
+    if not (folder / "control").is_file():              # a JournalBus would make a new journal there
         raise SystemExit(f"there is no record in {folder}")
     journal = JournalBus(folder)
     found = journal.recovery
@@ -35,6 +35,8 @@ def replay(folder: Path, workers: Sequence[Worker]) -> History:
     history = History()
     with open_existing(folder) as journal:
         result = Messenger(journal, workers, config=history).replay(journal, only=[Recorder])
+    if not result.handled:
+        raise SystemExit(f"the record in {folder} ends before the first sample: there is nothing to replay")
     print(f"replayed {result.messages} messages in {result.seconds:.3f} s; the run {ending(history)}\n")
     return history
 
@@ -47,6 +49,8 @@ def verify(folder: Path, workers: Sequence[Worker]) -> str:
     """Let the handlers answer the recorded messages again; a different answer is a DivergenceError."""
     with open_existing(folder) as journal:
         result = Messenger(journal, workers, config=History()).replay(journal, "verify", only=DETERMINISTIC)
+    if not result.compared:
+        raise SystemExit(f"the record in {folder} holds nothing that the handlers sent: nothing was compared")
     return (
         f"verified: the handlers send the same {result.compared} messages as recorded, "
         f"and {result.unfinished} that the record ends before"
