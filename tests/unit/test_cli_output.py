@@ -33,7 +33,7 @@ def command(capsys):
 def journal(tmp_path):
     path = tmp_path / "journal"
     with JournalBus(path) as bus:
-        update(path, [find_codec(Remark)], {}, bus.head)
+        update(path, lambda schema: schema.merge([find_codec(Remark)], {}, bus.head))
         for text in SAID:
             bus.write(1, 1210, json.dumps({"text": text}).encode())
     return path
