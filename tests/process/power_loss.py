@@ -3,8 +3,9 @@
     python power_loss.py FOLDER FIRST_SEED ROUNDS
 
 What the disk has after a power loss: of the segments every page as it was at the last sync or, at random, as it was
-written since; new files that were not synced may be gone, or empty; of the control file, which nobody syncs, each page
-in any of the versions it ever had. The boot id is another one.
+written since; new files that were not synced may be gone, or empty; files that retention removed may be back, the last
+ones first; of the control file, which nobody syncs, each page in any of the versions it ever had. The boot id is another
+one.
 """
 
 import json
@@ -15,7 +16,7 @@ import struct
 import sys
 from pathlib import Path
 
-from nanobus import JournalBus, Record, message, u64
+from nanobus import JournalBus, Record, Retention, message, u64
 
 PAGE = 4096
 SEGMENT = 16384
@@ -38,6 +39,7 @@ class Disk:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.synced: dict[str, bytes] = {}
+        self.removed: dict[str, bytes] = {}
         self.controls: list[list[bytes]] = []
 
     def segments(self) -> dict[str, bytes]:
@@ -49,6 +51,11 @@ class Disk:
     def note_sync(self) -> None:
         self.synced = self.segments()
         self.note_control()
+
+    def keep_house(self, bus: JournalBus) -> None:
+        before = self.segments()
+        bus.keep_house()
+        self.removed |= {name: before[name] for name in before if name not in self.segments()}
 
     def lose_power(self, dice: random.Random, lines: int) -> int:
         """Leave in the folder what a power loss might; return how many pages were lost."""
@@ -72,6 +79,10 @@ class Disk:
             if len(kept) > max(len(old), 1) and dice.random() < 0.2:
                 kept = kept[: max(len(old), dice.randrange(1, len(kept)))]
             (self.path / name).write_bytes(b"".join(kept))
+        gone = sorted(self.removed)
+        for name in gone[dice.randrange(len(gone) + 1) :]:
+            (self.path / name).write_bytes(self.removed[name])
+            (self.path / name).chmod(0o600)
         control = bytearray(
             b"".join(dice.choice(self.controls)[index] for index in range(len(self.controls[0])))
         )
@@ -80,7 +91,7 @@ class Disk:
             control[boot_at : boot_at + 16] = dice.randbytes(16)
         (self.path / "control").write_bytes(control)
         self.controls = [pages_of(bytes(control))]
-        self.synced = self.segments()
+        self.synced, self.removed = self.segments(), {}
         return lost
 
 
@@ -90,14 +101,17 @@ class Round:
         self.dice = random.Random(seed)
         self.lines = self.dice.choice([2, 64])
         self.sync = self.dice.choice(["none", "interval", "commit"])
+        self.retention = self.dice.choice([None, Retention(count=2)])
         self.disk = Disk(path)
         self.sent: dict[int, bytes] = {}  # position -> payload: what is, or may be, in the journal
         self.promised = 0
+        self.tail = 0  # what is before it may be gone
         self.count = 0
 
     def open(self) -> JournalBus:
         return JournalBus(
-            self.path, segment_size=SEGMENT, sync=self.sync, sync_interval=1000, writers=self.lines, readers=self.lines
+            self.path, segment_size=SEGMENT, sync=self.sync, sync_interval=1000, retention=self.retention,
+            writers=self.lines, readers=self.lines,
         )
 
     def put(self, bus: JournalBus, size: int | None = None) -> None:
@@ -115,15 +129,17 @@ class Round:
         for _ in range(self.dice.randrange(30)):
             self.put(bus)
             if self.dice.random() < 0.1:
-                bus.sync() if self.dice.random() < 0.5 or self.sync == "none" else bus.keep_house()
+                bus.sync() if self.dice.random() < 0.5 or self.sync == "none" else self.disk.keep_house(bus)
                 self.disk.note_sync()
                 self.promised = bus.durable
                 assert self.promised == bus.head
             if self.dice.random() < 0.05:
-                bus.keep_house()  # makes the next segment, and syncs where one is full
+                self.disk.keep_house(bus)  # makes the next segment, and syncs where one is full
                 if bus.durable > self.promised:
                     self.disk.note_sync()
                     self.promised = bus.durable
+            self.figures["segments_removed"] += (bus.tail - self.tail) // SEGMENT
+            self.tail = bus.tail
 
     def check(self, bus: JournalBus, image: dict[str, bytes]) -> None:
         found = {}
@@ -131,10 +147,14 @@ class Round:
         while (envelope := reader.read(0)) is not None:
             found[envelope.position] = envelope.payload
         reader.close()
-        known = sorted(self.sent)
+        assert bus.tail <= self.tail, "more is gone than retention has removed"
+        known = sorted(position for position in self.sent if position >= bus.tail)
+        promised = [position for position in known if self.tail <= position < self.promised]
+        self.figures["removals_undone"] += bus.tail < self.tail
+        self.tail = bus.tail
         assert list(found) == known[: len(found)], "what is found is no prefix"
         assert all(self.sent[position] == payload for position, payload in found.items())
-        assert all(position in found for position in known if position < self.promised), "what was promised is gone"
+        assert all(position in found for position in promised), "what was promised is gone"
         head = bus.head
         assert head >= self.promised
         behind = any(
@@ -204,7 +224,7 @@ def main() -> None:
     folder, first, rounds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     figures = dict.fromkeys(
         ["power_losses", "pages_lost", "messages_kept", "messages_cut", "cuts_reported", "positions_probed",
-         "recoveries_repeated"], 0,
+         "recoveries_repeated", "segments_removed", "removals_undone"], 0,
     )
     for seed in range(first, first + rounds):
         shutil.rmtree(folder / "journal", ignore_errors=True)

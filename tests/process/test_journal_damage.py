@@ -43,6 +43,7 @@ def test_power_loss_takes_nothing_that_was_promised_and_leaves_no_ghost(tmp_path
     assert figures["pages_lost"] > ROUNDS
     assert figures["messages_cut"] > 0
     assert figures["cuts_reported"] > 0
+    assert figures["removals_undone"] > 0
 
 
 @pytest.mark.parametrize("at", [448, 452], ids=["writers", "readers"])

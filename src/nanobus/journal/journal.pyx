@@ -252,19 +252,19 @@ cdef class JournalBus(Bus):
         )
 
     def keep_house(self):
-        """Settle what the dead left, let old segments go, sync what the policy says, make the next segment ready: what
-        the keeper does by itself."""
+        """Settle what the dead left, sync what the policy says, let old segments go, make the next one ready: what the
+        keeper does by itself."""
         if self.closed:
             return
         self.reap_all()                                     # the dead would hold back all of the rest
         bases = self.store.bases()
         failure = None
         try:
-            self.let_go_of_old(bases)                       # first: a full disk needs it
+            self.sync_by_policy()
         except NanobusError as error:
             failure = error
         try:
-            self.sync_by_policy()
+            self.let_go_of_old(bases)                       # after the sync: only what is on the disk may go
         except NanobusError as error:
             failure = failure or error
         try:
@@ -281,8 +281,8 @@ cdef class JournalBus(Bus):
 
     cdef int sync_by_policy(self) except -1:
         cdef int error
-        durable = load_acquire(&journal_block(self.claims.control).durable)
-        if self.sync_policy == "none" and load_acquire(&self.claims.control.head) - durable < self.claims.section:
+        cdef uint64_t full = load_acquire(&self.claims.control.head) & ~(self.claims.section - 1)
+        if self.sync_policy == "none" and load_acquire(&journal_block(self.claims.control).durable) >= full:
             return 0                                        # no segment is full that is not on the disk
         with nogil:
             error = sync_once(&self.claims, self.store)

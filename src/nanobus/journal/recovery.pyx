@@ -107,21 +107,25 @@ cdef bint has_lines(const Claims *claims):
 
 
 cdef list keep_from_tail(SegmentStore store, ControlBlock *control, uint64_t promised):
-    """Finish a removal that was interrupted; return what is left, which must reach up to `promised`."""
+    """Finish a removal that was interrupted, or that a power loss undid; return what is left, which must reach up to
+    `promised`."""
     cdef JournalBlock *block = journal_block(control)
     bases = store.bases()
-    is_trusted = block.tail_check == block.tail ^ control.key
-    if not bases and promised > (block.tail if is_trusted else 0):
+    tail = block.tail if block.tail_check == block.tail ^ control.key else 0
+    kept = [base for base in bases if base >= tail]
+    if not kept and promised > tail:
         raise CorruptJournalError(f"{store.path!r} has no segments, and its head is at {promised}", position=0)
-    if not is_trusted or (bases and block.tail not in bases):
-        store_release(&block.tail, bases[0] if bases else 0)
+    if kept:
+        tail = kept[0]
+    if block.tail != tail or block.tail_check != tail ^ control.key:
+        store_release(&block.tail, tail)
         step()
-        store_release(&block.tail_check, block.tail ^ control.key)
+        store_release(&block.tail_check, tail ^ control.key)
     for base in bases:
-        if base < block.tail:
+        if base < tail:
             step()
             store.remove_segment(base)
-    return [base for base in bases if base >= block.tail]
+    return kept
 
 
 cdef int seal_claims(const Claims *claims, SegmentStore store) except -1:

@@ -4,6 +4,10 @@
                 both looks are removed
     reader      its line (or cursor) shows P; full fence; if the tail is past P it was too late
 
+A segment goes only once it is on the disk. A power loss may undo the removal, and what the control file says of it too;
+then recovery would cut where the segment is torn, and with it all that was promised since. Where the disk refuses to
+sync, nothing is promised, and room is made.
+
 Either the reader sees the new tail and is refused, or the second look sees the reader and its segment stays.
 """
 from libc.stdint cimport uint64_t

@@ -21,6 +21,8 @@ cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) 
     cdef uint64_t needed = min(gate(claims), lowest_cursor(claims))
     cdef int removed = 0
     wanted = min(wanted, needed & ~(claims.section - 1))
+    if store.path is not None and not load_acquire(&block.sync_error):
+        wanted = min(wanted, load_acquire(&block.durable) & ~(claims.section - 1))
     while tail < wanted and not swap_if_equal(&block.tail, &tail, wanted):
         pass
     step()
