@@ -1,11 +1,13 @@
 """Damage one byte, or one length, of a small journal after the other, and see what it makes of it; prints the figures.
 
-    python corruption_sweep.py FOLDER flip|cut STRIDE
+    python corruption_sweep.py FOLDER flip|cut|flip_killed STRIDE
 
+flip_killed: of the control file of a journal whose process was killed with a claim, a reader and a cursor in its hands.
 A crash or a hang ends this process with a signal; FOLDER/case says at which damage. STRIDE: of the bytes and lengths
 where all is zero every how manieth is damaged; elsewhere each is.
 """
 
+import ast
 import contextlib
 import json
 import os
@@ -25,8 +27,22 @@ class AbortError(Exception):
     pass
 
 
-def make_journal(path: Path) -> list:
-    """Two segments, an aborted claim, a named cursor; closed in order. Returns what was written."""
+def make_journal(path: Path, killed: bool) -> list:
+    """Two segments, an aborted claim, a named cursor; closed in order, or not. Returns what was written."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with open(writing, "w") as pipe:
+            write_journal(path, lambda written: print(repr(written), file=pipe, flush=True), killed)
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as pipe:
+        written = ast.literal_eval(pipe.read())
+    assert os.waitpid(child, 0)[1] == (signal.SIGKILL if killed else 0)
+    return written
+
+
+def write_journal(path: Path, tell, killed: bool) -> None:
     from nanobus import Record, message, u64
 
     @message(id=9)
@@ -51,7 +67,12 @@ def make_journal(path: Path) -> list:
         written = [observer.read(0) for _ in SIZES]
         assert observer.read(0) is None
         assert 4096 < bus.head < 8192
-    return [(found.position, found.source, found.message_id, found.timestamp, found.payload) for found in written]
+        tell([(found.position, found.source, found.message_id, found.timestamp, found.payload) for found in written])
+        if killed:
+            observer.close()
+            held = [bus.reader("here"), bus.sender(1).claim(Point)]
+            held[1].__enter__()
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def read_all(bus) -> list:
@@ -74,9 +95,9 @@ def read_all(bus) -> list:
 
 
 class Sweep:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, killed: bool) -> None:
         self.path = folder / "journal"
-        self.written = make_journal(self.path)
+        self.written = make_journal(self.path, killed)
         self.sound = {name: (self.path / name).read_bytes() for name in FILES}
         self.figures = {"damages": 0, "refused": 0, "whole": 0, "prefix": 0, "skipped_one": 0}
         self.case = folder / "case"
@@ -139,8 +160,11 @@ class Sweep:
         written = [content[at : at + 32].strip(b"\0") != b"" for at in range(0, len(content), 32)]
         return [at for at in range(len(content)) if at % stride == 0 or written[at // 32]]
 
-    def flip(self, stride: int) -> None:
-        for name in FILES:
+    def flip_killed(self, stride: int) -> None:
+        self.flip(stride, FILES[:1])
+
+    def flip(self, stride: int, names: list[str] = FILES) -> None:
+        for name in names:
             for at in self.places(name, stride):
                 damaged = bytearray(self.sound[name])
                 damaged[at] ^= (0xFF, 0x01, 0x10, 0x80)[(at + at // 4) % 4]
@@ -155,7 +179,7 @@ class Sweep:
 def main() -> None:
     folder = Path(sys.argv[1])
     shutil.rmtree(folder / "journal", ignore_errors=True)
-    sweep = Sweep(folder)
+    sweep = Sweep(folder, sys.argv[2] == "flip_killed")
     getattr(sweep, sys.argv[2])(int(sys.argv[3]))
     print(json.dumps(sweep.figures))
 
