@@ -4,7 +4,7 @@
 
 What the disk has after a power loss: of the segments every page as it was at the last sync or, at random, as it was
 written since; new files that were not synced may be gone, or empty; files that retention removed may be back, the last
-ones first; of the control file, which nobody syncs, each page in any of the versions it ever had. The boot id is another
+ones first; of the control file, which nobody syncs, each page in any of the versions it ever had. The boot id is a new
 one.
 """
 
