@@ -207,6 +207,24 @@ def test_new_journal_on_a_full_disk_is_an_error_with_errno(small_disk):
         assert bus.write(1, 1, b"x") == 0
 
 
+def test_sync_that_could_not_ask_the_disk_is_tried_again_and_stops_no_retention(tmp_path):
+    with make(tmp_path / "journal", sync="interval", retention=Retention(count=2)) as bus:
+        bus.write(1, 1, b"x")
+        first = tmp_path / "journal" / "0000000000000000.segment"
+        first.chmod(0o660)                          # so that it is not opened any more
+        for _ in range(20):
+            bus.write(1, 1, bytes(1000))
+        for _ in range(2):
+            with pytest.raises(MappingError, match="cannot sync now"):
+                bus.sync()
+        with pytest.raises(MappingError, match="cannot sync now"):
+            bus.keep_house()
+        assert not first.exists()
+        bus.keep_house()
+        assert bus.durable == bus.head
+        assert bus.statistics().segments == 3
+
+
 @pytest.mark.skipif(not FILLS_HOLES, reason="this build has no call that fills holes")
 def test_copy_with_holes_gets_its_blocks_before_a_writer_touches_them(tmp_path):
     with JournalBus(tmp_path / "journal", segment_size=1 << 20, sync_interval=1000) as bus:

@@ -169,3 +169,26 @@ def test_message_that_turns_into_padding_is_told(path):
         with pytest.raises(CorruptMessageError):
             reader.read(0)
         assert reader.read(0).payload[:2] == b"02"
+
+
+@pytest.mark.parametrize("written", range(1, 5))
+def test_recovery_after_a_refused_sync_that_was_killed_is_finished_by_the_next(path, written):
+    """Of what it stores at its end in this order: head, durable, its check, the sync error."""
+    control = path / "control"
+    change(path / "0000000000000000.segment", 4096 + 3 * 544, bytes(4096 - 3 * 544))    # lost by the kernel
+    key = struct.unpack_from("<Q", control.read_bytes(), 16)[0]
+    for at, value in (BLOCK + 16, 0), (BLOCK + 24, key), (BLOCK + 40, 5):               # nothing is on the disk
+        change(control, at, struct.pack("<Q", value))
+    before = control.read_bytes()
+    with make(path) as bus:
+        assert (bus.recovery.reason, bus.head) == ("refused", 3 * 544)
+    after = control.read_bytes()
+    places = [128, BLOCK + 16, BLOCK + 24, BLOCK + 40]
+    torn = bytearray(before)
+    for place in places[:written]:
+        torn[place : place + 8] = after[place : place + 8]
+    control.write_bytes(torn)
+    with make(path) as bus:
+        assert bus.head == 3 * 544
+        bus.write(1, 1, b"more")
+        assert [one[:2] for one in payloads(bus)] == [b"00", b"01", b"02", b"mo"]

@@ -1,14 +1,24 @@
 """Old segments go: by size, age and count, never under a registered reader, and never unnoticed."""
 
+import contextlib
 import os
 import threading
 from datetime import timedelta
+from typing import Annotated
 
 import pytest
 
-from nanobus import Gap, JournalBus, Retention
+from nanobus import Gap, JournalBus, Record, Retention, message, u64
 
 SEGMENT = 4096
+
+
+@message(id=2501)
+class Whole(Record):
+    """As large as a segment."""
+
+    number: u64
+    rest: Annotated[bytes, SEGMENT - 32 - 8]
 
 
 @pytest.fixture(params=["on disk", "in memory"])
@@ -54,17 +64,29 @@ def test_age_counts_from_the_last_message_of_a_segment(path):
         assert bus.reader().read(0).payload == b"x"
 
 
-def test_age_spares_what_was_written_after_the_next_segment_was_made_ready(path):
-    with make(path, retention=Retention(age=2)) as bus:
+def test_age_spares_what_was_written_after_the_next_segment_was_made_ready():
+    with make(None, retention=Retention(age=4)) as bus:
         bus.write(1, 1, bytes(3000))
         bus.keep_house()                            # more than half is full: makes the next one
         assert bus.statistics().segments == 2
-        threading.Event().wait(2.1)
+        threading.Event().wait(4.1)
         late = bus.write(1, 1, b"late")
         fill(bus, 1)
         bus.keep_house()
         assert bus.tail == 0
         assert bus.read(late).payload == b"late"
+
+
+def test_age_passes_segments_that_hold_no_message(path):
+    with make(path, retention=Retention(age=0.3)) as bus:
+        fill(bus, 1)
+        with bus.sender(1) as sender, contextlib.suppress(ValueError), sender.claim(Whole) as whole:
+            whole.number = 1
+            raise ValueError                        # a segment of padding alone
+        fill(bus, 2)
+        threading.Event().wait(0.5)
+        bus.keep_house()
+        assert bus.tail == 3 * SEGMENT
 
 
 def test_age_needs_timestamps(path):

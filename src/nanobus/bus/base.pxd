@@ -112,6 +112,7 @@ cdef class Bus:
     cdef int check_open(self) except -1
     cdef int check_start(self, object start) except -1
     cdef void forget(self)              # after a fork, in the child
+    cdef int let_others_in(self) except -1      # the last line of a closed bus may be free now
     cdef BusWriter open_writer(self)
     cdef BusReader open_reader(self, object start, bint gate, object lag_limit)
     cdef BusReader open_probe(self)

@@ -20,6 +20,8 @@ cdef class InPlaceClaim:
     cdef int check_end(self, bint commit) except -1     # raises, with the claim still open, where it cannot end here
     cdef int finish(self, bint commit) except -1
     cdef int note_open(self, BusWriter writer) except -1
+    # `end` becomes that of what is to be ensured now; 0: nothing.
+    cdef int note_end(self, BusWriter writer, uint64_t *end) except -1
     # After the claim of `writer` that ends at `end`: if that ensures, it and what its thread wrote meanwhile is on the
     # disk.
     cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1

@@ -154,19 +154,23 @@ cdef class InPlaceClaim:
                 pending[0] += 1
         return 0
 
-    cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1:
+    cdef int note_end(self, BusWriter writer, uint64_t *end) except -1:
         cdef list pending
         if writer.bus.claiming is None:
             return 0
         with writer.bus.lock:
             pending = writer.bus.claiming[self.opener]
             pending[0] -= 1
-            pending[1] = max(pending[1], end)
+            pending[1] = end[0] = max(<uint64_t> pending[1], end[0])
             if pending[0]:                              # the claim around this one will ensure
-                return 0
-            del writer.bus.claiming[self.opener]
-            end = pending[1]
-        if writer.ensures:
+                end[0] = 0
+            else:
+                del writer.bus.claiming[self.opener]
+        return 0
+
+    cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1:
+        self.note_end(writer, &end)
+        if writer.ensures and end:
             writer.ensure(end)
         return 0
 
@@ -177,9 +181,14 @@ cdef class SlotClaim(InPlaceClaim):
 
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         note_codec(self.writer.bus, self.codec)
-        with cython.critical_section(self.writer):
-            self.writer.claim_or_raise(size, &self.slot, self.timeout)
-        self.note_open(self.writer)
+        cdef uint64_t nowhere = 0
+        self.note_open(self.writer)                     # first: nothing may fail once the claim is made
+        try:
+            with cython.critical_section(self.writer):
+                self.writer.claim_or_raise(size, &self.slot, self.timeout)
+        except BaseException:
+            self.note_end(self.writer, &nowhere)
+            raise
         self.slot.header.source = self.source
         self.slot.header.message = self.codec.message_id
         self.slot.header.cause = relative_cause(self.slot.position, self.cause)
@@ -196,4 +205,5 @@ cdef class SlotClaim(InPlaceClaim):
             with cython.critical_section(self.writer):
                 if self.writer.closed:                  # inside of the block: its line waited for the claim to end
                     self.writer.close_line()
+            self.writer.bus.let_others_in()
         return 0

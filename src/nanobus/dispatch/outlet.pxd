@@ -28,6 +28,7 @@ cdef class Outlet:
     cdef int check_room(self, BusStatus status, Py_ssize_t size) except -1
     # Send what is held, as far as there is room; where the bus refuses for another reason, say so.
     cdef int flush(self) except -1
+    cdef int end_flush(self, BusStatus status) except -1    # what is to be done behind each flush of the outbox
 
 
 cdef class Service:

@@ -113,7 +113,10 @@ cdef class Outlet:
         return 0
 
     cdef int flush(self) except -1:
-        if self.outbox.flush(self.writer) == BUS_FAILED:
+        return self.end_flush(self.outbox.flush(self.writer))
+
+    cdef int end_flush(self, BusStatus status) except -1:
+        if status == BUS_FAILED:
             self.writer.raise_failure()                 # before the cursor passes the cause of what is held
         if self.writer.ensures:
             self.writer.ensure(self.outbox.sent_end)
@@ -227,20 +230,22 @@ cdef class OutletClaim(InPlaceClaim):
     cdef uint8_t *begin(self, uint32_t size) except NULL:
         cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
+        cdef uint64_t nowhere = 0
         check_thread(outlet)
         if outlet.describes:
             note_codec(outlet.writer.bus, self.codec)
         if size > outlet.writer.bus.max_payload:
             raise_too_large(outlet.writer.bus.max_payload, size)
         if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:
+            self.note_open(outlet.writer)               # first: nothing may fail once the claim is made
             status = outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
                 outlet.claimed = self
-                self.note_open(outlet.writer)
                 self.slot.header.source = self.source
                 self.slot.header.message = self.codec.message_id
                 self.slot.header.cause = relative_cause(self.slot.position, outlet.position)
                 return self.slot.payload
+            self.note_end(outlet.writer, &nowhere)
             outlet.check_room(status, size)
         self.staged = <uint8_t *> malloc(size)
         if self.staged == NULL:
@@ -267,6 +272,7 @@ cdef class OutletClaim(InPlaceClaim):
             outlet.writer.abort(&self.slot)
         if outlet.writer.closed:                        # by whoever closed the bus meanwhile
             outlet.writer.close_line()
+            outlet.writer.bus.let_others_in()
         self.ensure_ended(outlet.writer, self.slot.position + slot_length(self.codec.fixed_size))
         if outlet.outbox.count:                         # what was sent meanwhile
             outlet.flush()

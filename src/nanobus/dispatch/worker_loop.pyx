@@ -145,16 +145,19 @@ cdef class WorkerLoop:
         """Send what the outbox holds, for at most `timeout` seconds; return how many messages are left in it."""
         cdef int64_t now = monotonic_ns()
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
+        cdef BusStatus status = BUS_OK
         self.outlet.writer.busy = True
         with nogil:
-            while self.outlet.outbox.flush(self.outlet.writer) != BUS_OK:
+            while True:
+                status = self.outlet.outbox.flush(self.outlet.writer)
                 now = monotonic_ns()
-                if now >= deadline or self.outlet.writer.closed:
+                if status == BUS_OK or status == BUS_FAILED or now >= deadline or self.outlet.writer.closed:
                     break
                 self.outlet.writer.wait(self.outlet.outbox.next_size(), deadline - now)
         self.outlet.writer.busy = False
         if self.outlet.writer.closed:
             self.outlet.writer.close_line()
+        self.outlet.end_flush(status)
         return self.outlet.outbox.count
 
     cdef BusStatus deliver(self) except? BUS_OK:

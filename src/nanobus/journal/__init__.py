@@ -18,7 +18,8 @@ durability      group commit: what is on the disk
 recovery        what opening puts right
 trimming        retention
 cursors         named positions
-keeper          the thread that does the last three now and then
+keeping         what is done now and then: settle the dead, sync, trim, make the next segment ready
+keeper          the thread that does it
 journal         JournalBus
 reports         Recovery, JournalStatistics, Retention
 failures        what a status means, said by name

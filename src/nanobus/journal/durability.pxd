@@ -20,7 +20,7 @@ from nanobus.journal.store cimport SegmentStore
 
 # Until every slot before `end` is on the disk; raises MappingError where the disk refuses. Gives the GIL away.
 cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, uint64_t *sealing) except -1
-# What is raised once the disk has refused a sync with `error`.
+# What is raised where a sync failed with `error`.
 cdef object refusal(int error, const Claims *claims, SegmentStore store)
 # 0 or errno: one turn, if nobody else has it.
 cdef int sync_once(Claims *claims, SegmentStore store) noexcept nogil

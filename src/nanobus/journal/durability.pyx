@@ -34,7 +34,13 @@ cdef int ensure_durable(const Claims *claims, SegmentStore store, uint64_t end, 
 
 
 cdef object refusal(int error, const Claims *claims, SegmentStore store):
-    cdef uint64_t durable = load_acquire(&journal_block(claims.control).durable)
+    cdef JournalBlock *block = journal_block(claims.control)
+    cdef uint64_t durable = load_acquire(&block.durable)
+    if load_acquire(&block.sync_error) == 0:                # the disk was not even asked
+        return MappingError(
+            error, f"cannot sync now ({os.strerror(error)}): what is before position {durable} is safe, and the next "
+            "sync tries the rest again", store.path,
+        )
     return MappingError(
         error, f"the disk refused to keep what was written ({os.strerror(error)}): what is before position {durable} "
         "is safe, the rest is only in memory; opening the journal anew, once everybody has closed it, writes it again",

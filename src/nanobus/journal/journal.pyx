@@ -11,9 +11,7 @@ from threading import get_ident
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
-from nanobus.bus.claims cimport (
-    Claims, bind, frontier, gate, reap, take_reader_line, take_writer_line
-)
+from nanobus.bus.claims cimport bind, frontier, gate, take_reader_line, take_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
 from nanobus.bus.forking cimport disown_former_lines
@@ -29,18 +27,17 @@ from nanobus.journal.control_file cimport control_number, control_of, open_contr
 from nanobus.journal.cursors cimport (
     add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
 )
-from nanobus.journal.durability cimport ensure_durable, refusal, sync_once
+from nanobus.journal.durability cimport ensure_durable
 from nanobus.journal.journal_reader cimport JournalReader, new_reader
 from nanobus.journal.journal_writer cimport JournalWriter, new_writer
+from nanobus.journal.keeping cimport keep, settle_dead
 from nanobus.journal.layout cimport journal_block
 from nanobus.journal.recovery cimport recover
-from nanobus.journal.seeking cimport Seeker, begin_seeking, end_seeking
-from nanobus.journal.segment cimport Segment, claim_segment, forget_segment, leave_segment
+from nanobus.journal.segment cimport leave_segment
 from nanobus.journal.store cimport SegmentStore
-from nanobus.journal.trimming cimport trim
 
 from nanobus.bus.times import timestamp_of
-from nanobus.errors import CorruptJournalError, MappingError, NanobusError, TooManyHandlesError
+from nanobus.errors import CorruptJournalError, NanobusError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, locked
 from nanobus.journal.keeper import Keeper
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
@@ -113,7 +110,7 @@ cdef class JournalBus(Bus):
         cdef uint32_t flags = (
             checked_choice("wait", wait, WAIT_FLAGS) | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)
         )
-        cdef bint alone = False
+        cdef bint alone = False, was_alone = False
         checked_lines("writers", writers)
         checked_lines("readers", readers)
         if segment_size is not None and not is_segment_size(segment_size):
@@ -137,11 +134,12 @@ cdef class JournalBus(Bus):
             self.recovery = recover(&self.claims, store) if alone else Recovery(
                 "joined", head=load_acquire(&self.claims.control.head)
             )
+            self.report_recovery(store.path)
+            was_alone |= alone
             if not alone or share(store, number):
                 break
         if retention is not None and retention.age is not None and not self.claims.control.flags & TIMESTAMPS:
             raise ValueError(f"retention by age needs a journal with timestamps, got {retention!r}")
-        self.report_recovery(store.path)
         self.store = store
         self.path = store.path
         self.segment_size = self.claims.section
@@ -159,8 +157,8 @@ cdef class JournalBus(Bus):
         self.keep(shared)
         if self.path is not None:
             self.described = set()
-            if self.recovery.reason in ("crash", "reboot", "refused"):
-                forget_what_was_cut(self)
+            if was_alone:
+                forget_what_was_cut(self)                   # by this recovery, or by one that did not come so far
         if path is not None or retention is not None:
             self.keeper = Keeper(self, sync_interval)
 
@@ -203,13 +201,12 @@ cdef class JournalBus(Bus):
         with self.lock:
             if get_ident() in self.claiming:
                 raise NanobusError("a sync waits for every claim: leave the `with claim()` block of this thread first")
+        if not self.begin_work():
             self.check_open()
-            self.at_work += 1
         try:
             ensure_durable(&self.claims, self.store, load_acquire(&self.claims.control.head), &sealing)
         finally:
-            with self.lock:
-                self.at_work -= 1
+            self.end_work()
 
     def cursors(self):
         """Return the named cursors: name -> position of the next message for it."""
@@ -254,55 +251,32 @@ cdef class JournalBus(Bus):
     def keep_house(self):
         """Settle what the dead left, sync what the policy says, let old segments go, make the next one ready: what the
         keeper does by itself."""
-        if self.closed:
+        if not self.begin_work():
             return
-        self.reap_all()                                     # the dead would hold back all of the rest
-        bases = self.store.bases()
-        failure = None
         try:
-            self.sync_by_policy()
-        except NanobusError as error:
-            failure = error
-        try:
-            self.let_go_of_old(bases)                       # after the sync: only what is on the disk may go
-        except NanobusError as error:
-            failure = failure or error
-        try:
-            self.make_next_segment(bases)
-        except NanobusError as error:
-            failure = failure or error
-        if failure is not None:
-            raise failure
+            keep(&self.claims, self.store, self.sync_policy, self.retention)
+        finally:
+            self.end_work()
 
-    cdef int let_go_of_old(self, list bases) except -1:
-        if self.retention is not None:
-            trim(&self.claims, self.store, self.retention, bases)
+    cdef bint begin_work(self):
+        """Whether the bus is open; then `close` does not give the process's lock away before `end_work`."""
+        with self.lock:
+            if self.closed:
+                return False
+            self.at_work += 1
+            return True
+
+    cdef int end_work(self) except -1:
+        with self.lock:
+            self.at_work -= 1
+        self.let_others_in()
         return 0
 
-    cdef int sync_by_policy(self) except -1:
-        cdef int error
-        cdef uint64_t full = load_acquire(&self.claims.control.head) & ~(self.claims.section - 1)
-        if self.sync_policy == "none" and load_acquire(&journal_block(self.claims.control).durable) >= full:
-            return 0                                        # no segment is full that is not on the disk
-        with nogil:
-            error = sync_once(&self.claims, self.store)
-        if error:
-            raise refusal(error, &self.claims, self.store)
+    cdef int let_others_in(self) except -1:
+        with self.lock:
+            if self.closed and self.path is not None and not self.at_work and not self.has_lines():
+                self.store.unlock()                         # nothing of this object has a line any more
         return 0
-
-    cdef int make_next_segment(self, list bases) except -1:
-        cdef Segment segment
-        cdef uint64_t head = load_acquire(&self.claims.control.head)
-        cdef uint64_t wanted = (head & ~(self.claims.section - 1)) + self.claims.section
-        cdef int error
-        if wanted in bases or wanted - head > self.claims.section // 2:
-            return 0
-        with nogil:
-            forget_segment(&segment, self.claims.section)
-            error = claim_segment(&segment, self.store, self.claims.control, wanted, wanted)
-            leave_segment(&segment)
-        if error:
-            raise MappingError(error, f"cannot make the next segment: {os.strerror(error)}", self.path)
 
     def close(self):
         """Close every handle of this object; with `sync="interval"` or "commit" everything is on the disk then.
@@ -320,9 +294,7 @@ cdef class JournalBus(Bus):
                 if self.sync_policy != "none":
                     ensure_durable(&self.claims, self.store, frontier(&self.claims), &sealing)
             finally:
-                with self.lock:
-                    if not self.at_work and not self.has_lines():
-                        self.store.unlock()                 # nothing of this object has a line any more
+                self.let_others_in()
 
     cdef bint has_lines(self):
         """Whether a handle has still to let go of its line: a claim in flight, a thread on its way out of a wait."""
@@ -351,28 +323,21 @@ cdef class JournalBus(Bus):
     cdef ReaderLine *helper_line(self) except NULL:
         cdef ReaderLine *line = take_reader_line(&self.claims)
         if line == NULL:
-            self.reap_all()
+            settle_dead(&self.claims, self.store)
             line = take_reader_line(&self.claims)
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")
         return line
 
-    cdef void reap_all(self):
-        cdef Seeker seeker
-        cdef Claims own
-        cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
-        with nogil:
-            begin_seeking(&seeker, &own, &self.claims, self.store)
-            reap(&own, &sealing)
-            end_seeking(&seeker)
-
     cdef BusWriter open_writer(self):
         cdef WriterLine *line = NULL
         cdef BusWriter writer
         with self.lock:
+            if self.shared_writer is not None:
+                self.check_open()
             line = take_writer_line(&self.claims)
             if line == NULL:
-                self.reap_all()
+                settle_dead(&self.claims, self.store)
                 line = take_writer_line(&self.claims)
             if line == NULL:
                 raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
@@ -400,9 +365,14 @@ cdef class JournalBus(Bus):
             self.check_open()
             reader.line = self.helper_line()
             self.handles.add(reader)                        # `close` must know of every line
-        self.place_reader(reader, start, gating, lag_limit)
-        if reader.closed:                                   # meanwhile, with the bus
-            reader.close_line()
+        if not self.begin_work():
+            self.check_open()
+        try:
+            self.place_reader(reader, start, gating, lag_limit)
+            if reader.closed:                               # meanwhile, with the bus
+                reader.close_line()
+        finally:
+            self.end_work()
         return reader
 
     cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1:

@@ -69,7 +69,6 @@ cdef object recover(const Claims *claims, SegmentStore store):
         end = proven_head(claims, store, bases, head_before)
     bring_cursors(control, block.tail, end)
     step()
-    store_release(&block.sync_error, refused)
     store_release(&block.syncing, 0)
     step()
     store_release(&control.head, end)
@@ -77,6 +76,8 @@ cdef object recover(const Claims *claims, SegmentStore store):
     store_release(&block.durable, min(durable, <uint64_t> end))
     step()
     store_release(&block.durable_check, block.durable ^ control.key)
+    step()
+    store_release(&block.sync_error, refused)               # last of its own, as the boot id is: both lead back here
     step()
     block.boot[0] = boot[0]
     step()

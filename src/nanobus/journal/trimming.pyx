@@ -13,15 +13,16 @@ from nanobus.journal.segment cimport Segment, enter_segment, forget_segment, lea
 from nanobus.journal.store cimport SegmentStore
 
 
-cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) except -1:
+cdef int trim(Claims *claims, SegmentStore store, object retention, list bases, bint synced) except -1:
     cdef JournalBlock *block = journal_block(claims.control)
     cdef uint64_t head = load_acquire(&claims.control.head)
     cdef uint64_t tail = load_acquire(&block.tail)
     cdef uint64_t wanted = first_to_keep(claims, store, retention, [base for base in bases if base <= head])
     cdef uint64_t needed = min(gate(claims), lowest_cursor(claims))
     cdef int removed = 0
+    cdef bint refused = False
     wanted = min(wanted, needed & ~(claims.section - 1))
-    if store.path is not None and not load_acquire(&block.sync_error):
+    if store.path is not None and synced:
         wanted = min(wanted, load_acquire(&block.durable) & ~(claims.section - 1))
     while tail < wanted and not swap_if_equal(&block.tail, &tail, wanted):
         pass
@@ -38,6 +39,8 @@ cdef int trim(Claims *claims, SegmentStore store, object retention, list bases) 
         if base + claims.section <= min(tail, needed):
             removed += store.remove_segment(base) == 0
             step()
+    if not synced:
+        store.sync_names(&refused)                          # before anything more is promised
     return removed
 
 
@@ -48,26 +51,28 @@ cdef uint64_t first_to_keep(Claims *claims, SegmentStore store, object retention
     while len(kept) > 1 and (
         retention.count is not None and len(kept) > retention.count
         or retention.size is not None and len(kept) * claims.section > retention.size
-        or retention.age is not None and now - entered(claims, store, kept[1]) > retention.age_ns
+        or retention.age is not None and now - first_time(claims, store, kept[1:]) > retention.age_ns
     ):
         kept.pop(0)
     return kept[0] if kept else 0
 
 
-cdef int64_t entered(Claims *claims, SegmentStore store, uint64_t base) except? -1:
-    """When the first message of a segment was written, after the last of the one before (unix ns); now, where there is
-    none yet."""
+cdef int64_t first_time(Claims *claims, SegmentStore store, list bases) except? -1:
+    """When the first message of these segments was written, after all of those before (unix ns); now, where there is
+    none."""
     cdef Segment segment
-    cdef int64_t when = unix_ns()
-    with nogil:
-        forget_segment(&segment, claims.section)
+    cdef int64_t when = 0
+    forget_segment(&segment, claims.section)
+    for base in bases:                                      # some hold only padding, or are damaged
         if enter_segment(&segment, store, claims.control, base) == 0:
-            when = first_timestamp(&segment, claims.control, when)
-        leave_segment(&segment)
-    return when
+            when = first_timestamp(&segment, claims.control)
+        if when:
+            break
+    leave_segment(&segment)
+    return when or unix_ns()
 
 
-cdef int64_t first_timestamp(Segment *segment, const ControlBlock *control, int64_t otherwise) noexcept nogil:
+cdef int64_t first_timestamp(Segment *segment, const ControlBlock *control) noexcept nogil:
     cdef uint64_t position = segment.base
     cdef SlotHeader *header
     while reach(segment, position + SLOT_HEADER_SIZE) == 0:
@@ -77,4 +82,4 @@ cdef int64_t first_timestamp(Segment *segment, const ControlBlock *control, int6
         if header.message != PADDING_ID:
             return header.timestamp
         position += slot_length(header.size)
-    return otherwise
+    return 0
