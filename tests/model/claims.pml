@@ -25,7 +25,7 @@
  *      RETIRED_BY_ALL          a retirer does not swap itself in as the owner first
  */
 #ifndef WRITERS
-#define WRITERS 3                       /* one more than LINES: the last one comes when a line is free */
+#define WRITERS 3                       /* those past LINES come when a line is free */
 #endif
 #ifndef LINES
 #define LINES   3

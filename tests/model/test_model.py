@@ -1,4 +1,4 @@
-"""The protocols of claims.pxd and waiting.pxd, model-checked with Spin: every order of steps, a kill before any of them.
+"""The protocols of claims.pxd and waiting.pxd, checked with Spin: every order of steps, a kill before any of them.
 
     claims.pml      claim, commit, abort, seal, retire
     gate.pml        who may write where somebody still looks, in a ring that wraps
