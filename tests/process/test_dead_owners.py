@@ -1,6 +1,7 @@
 """Processes that die with a claim or a reader open: the others go on."""
 
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from nanobus import BusFullError, CircularBus
+from nanobus import BusFullError, CircularBus, JournalBus, Retention
 
 
 def run_until_killed(code, path):
@@ -165,3 +166,49 @@ def test_forked_child_lets_go_of_inherited_buses_and_harms_nobody(tmp_path):
     """
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)], capture_output=True, timeout=60)
     assert run.stdout == b"0 [b'before', b'opened anew'] True\n", run.stderr
+
+
+def leave_intent(control, line, position, length):
+    """Write into a control block what a writer leaves that is killed between its intent and its compare-and-swap."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    with control.open("r+b") as file:
+        file.seek(448)
+        used = struct.unpack("<I", file.read(4))[0]
+        file.seek(448)
+        file.write(struct.pack("<I", max(used, line + 1)))
+        file.seek(1024 + 128 * line)
+        file.write(struct.pack("<QQQ", 12345 << 22 | dead.pid, position, length))
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_intent_that_is_a_lap_old_is_void_and_its_bytes_are_left_to_whom_they_belong(tmp_path, size):
+    bus = CircularBus(4096, tmp_path / "ring", writers=3, readers=2)
+    positions = [bus.write(1, 1, bytes([number]) * size, timeout=1) for number in range(100)]
+    kept = [position for position in positions if bus.head - position <= 4096]
+    stale = max(position for position in positions if position + 4096 + 600 < bus.head)
+    leave_intent(tmp_path / "ring", 1, stale, 32 + size)
+    writers = [bus.writer(), bus.writer()]                  # the second needs the line of the dead
+    assert bus.statistics().sealed == 0
+    assert bus.statistics().dead_writers == 1
+    assert [bus.read(position).payload for position in kept] == [
+        bytes([positions.index(position)]) * size for position in kept
+    ]
+    reader = bus.reader()
+    assert [one.position for one in iter(lambda: reader.read(0), None)][-1] == kept[-1]
+    assert len(writers) == 2
+
+
+def test_intent_in_a_segment_that_retention_took_is_void(tmp_path):
+    path = tmp_path / "journal"
+    with JournalBus(
+        path, segment_size=4096, sync="commit", sync_interval=1000, retention=Retention(count=1), writers=2, readers=2
+    ) as bus:
+        for _ in range(20):
+            bus.write(1, 1, bytes(1000))
+        bus.keep_house()
+        assert bus.tail > 4096
+        leave_intent(path / "control", 1, 1056, 1056)
+        bus.write(1, 1, b"durable")                         # waits until nothing before it is in flight
+        assert bus.durable == bus.head
+        assert bus.statistics().dead_writers == 1

@@ -35,27 +35,33 @@ sides publish, fence and look again:
 If the writer's second scan misses P, its fence came first, and the other side's look sees the limit (or that the dead
 line was settled, which the writer's first scan had seen). A limit published after that look was computed with P.
 
-Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFTER_NS for a slot at `position` < head:
+An intent may be out of date: its writer read the head (1), the others went on for a lap, and it was killed between 4 and
+5. What it shows was claimed by somebody else, committed, and overwritten since; nobody's limit counts with it, so its
+bytes are another slot's now. The head tells: a claim that is outstanding holds it within a lap. In a journal, whose
+segments go, the tail tells.
 
-    1  observed = the stamp word there                  if it is the stamp: committed, done
+Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFTER_NS for a slot at `position` < head.
+A slot is stalled if its stamp word, read first, is not the stamp, and the head, read then, is within a lap.
+
+    1  observed = the stamp word there                  not stalled: committed, now or a lap ago: done
     2  collect the intents for `position`; a living owner among them: wait, it commits or moves on
-    3  look at the stamp word again                     the winner of 5 shows its intent from 4 to 9, so if the slot is
-                                                        still not committed, the winner is among those collected: dead
+    3  look whether it is still stalled                 the winner of 5 shows its intent from 4 to 9, so if it is, the
+                                                        winner is among those collected: dead
     4  if their lengths differ, the next boundary decides: the shortest length for which position + length is the head,
        or a multiple of the section, or an intent's position, or a committed slot (looked at in this order: an intent
        is cleared after its stamp)
-    5  the stamp word once more: a dead line is retired only after the stamp, so 4 saw all of them, and every sealer
-       that gets here has the same length
-    6  publish `sealing`, full fence, see that the stamp word is still the observed one and the dead intents are still
-       there: then the gate cannot pass
+    5  still stalled? A dead line is retired only after the stamp, so 4 saw all of them, and every sealer that gets here
+       has the same length
+    6  publish `sealing`, full fence, see that the stamp word is still the observed one, then that the head is within a
+       lap, and that the dead intents are still there: then the gate cannot pass
     7  header of padding                                every sealer writes the same bytes
     8  stamp word: observed -> stamp                    compare-and-swap: the first sealer wins
     9  `sealing` = 0, and the dead lines are retired
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
-the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position) or
-committed by somebody (stamp). Until then it is given to nobody, so intents never change under a sealer's eyes. A sealer
-or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
+the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position),
+committed by somebody (stamp), or a lap behind. Until then it is given to nobody, so intents never change under a
+sealer's eyes. A sealer or retirer that dies leaves a line whose owner is dead, and the next one goes on from there.
 
 Revoking a reader. `gating` is swapped from REVOCABLE to DETACHED, with the turn it was read with: whoever was slow to
 decide meets another turn once the line has a new owner, and revokes nobody.
@@ -80,6 +86,7 @@ cdef struct Claims:
     uint64_t mask                       # capacity - 1
     void *place                         # of any other bus
     uint64_t section                    # every multiple of it is a slot boundary; 0: no such rule
+    const uint64_t *tail                # what is before it was let go; NULL: of a ring, where the head tells
 
 # The unfinished claim somebody waits for; all zero: none was seen yet.
 cdef struct Stall:

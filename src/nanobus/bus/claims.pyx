@@ -17,6 +17,7 @@ from nanobus.core.steps cimport step
 
 cdef void bind(Claims *claims, ControlBlock *control) noexcept nogil:
     claims.control = control
+    claims.tail = NULL
     claims.writers = <WriterLine *> (control + 1)
     claims.readers = <ReaderLine *> (claims.writers + control.writer_lines)
     claims.owner = owner_self()
@@ -195,23 +196,50 @@ cdef bint is_committed(Claims *claims, uint64_t position) noexcept nogil:
     return header != NULL and load_acquire(&header.stamp) == stamp_of(position, claims.control.key)
 
 
+cdef bint is_gone(const Claims *claims, uint64_t position) noexcept nogil:
+    """Whether a slot that was claimed there has been overwritten or let go since, so must have been committed."""
+    cdef uint64_t head
+    if claims.tail != NULL:
+        return position < load_acquire(claims.tail)
+    head = load_acquire(&claims.control.head)
+    return head > position and head - position - 1 > claims.mask
+
+
+cdef bint is_stalled(const Claims *claims, uint64_t position, uint64_t observed) noexcept nogil:
+    """Whether somebody has claimed the slot there and not committed it; `observed`: its stamp word, read before."""
+    return (
+        observed != stamp_of(position, claims.control.key) and load_acquire(&claims.control.head) > position
+        and not is_gone(claims, position)
+    )
+
+
+cdef bint looks_stalled(const Claims *claims, uint64_t position) noexcept nogil:
+    cdef SlotHeader *header = claims.locate(claims, position)
+    return header != NULL and is_stalled(claims, position, load_acquire(&header.stamp))
+
+
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
     cdef SlotHeader *header = claims.locate(claims, position)
     cdef uint64_t stamp = stamp_of(position, claims.control.key)
     cdef uint64_t observed, length
     if header == NULL:
+        if is_gone(claims, position):
+            retire_dead_at(claims, position)
         return
     observed = load_acquire(&header.stamp)
-    if observed != stamp and load_acquire(&claims.control.head) > position:
-        if not all_dead(claims, position) or is_committed(claims, position):
+    if is_stalled(claims, position, observed):
+        if not all_dead(claims, position) or not looks_stalled(claims, position):
             return
         length = dead_length(claims, position)
-        if length == 0 or is_committed(claims, position):
+        if length == 0 or not looks_stalled(claims, position):
             return                                  # the stamp after the length: till then no dead line was retired
         store_release(sealing, position + 1)
         fence_full()                                # pairs with the fence in renew_limit
         header = claims.locate(claims, position)    # anew: looking elsewhere may have moved it
-        if header != NULL and load_acquire(&header.stamp) == observed and all_dead(claims, position):
+        if (
+            header != NULL and load_acquire(&header.stamp) == observed and is_stalled(claims, position, observed)
+            and all_dead(claims, position)
+        ):
             step()
             make_padding(header, length)
             step()
@@ -290,11 +318,13 @@ cdef void retire_dead_at(Claims *claims, uint64_t position) noexcept nogil:
 cdef void retire_writer(Claims *claims, WriterLine *line) noexcept nogil:
     """Free the line of a dead writer whose intent, if any, is void."""
     cdef uint64_t owner = load_acquire(&line.owner)
+    cdef uint64_t position
     if owner == 0 or owner == claims.owner or owner_alive(owner):
         return
     if load_acquire(&line.intent_length) != 0:
-        if load_acquire(&claims.control.head) > load_acquire(&line.intent_position):
-            if not is_committed(claims, load_acquire(&line.intent_position)):
+        position = load_acquire(&line.intent_position)
+        if load_acquire(&claims.control.head) > position:
+            if not is_committed(claims, position) and not is_gone(claims, position):
                 return
     if swap_if_equal(&line.owner, &owner, claims.owner):
         atomic_add(&claims.control.dead_writers, 1)

@@ -130,6 +130,7 @@ cdef class JournalBus(Bus):
             if store.path is not None:
                 disown_former_lines(&self.claims, store.gatekeeper, disown_all)
             self.claims.section = self.claims.control.capacity
+            self.claims.tail = &journal_block(self.claims.control).tail
             self.claims.locate = NULL                       # every user of the claims has its own
             self.recovery = recover(&self.claims, store) if alone else Recovery(
                 "joined", head=load_acquire(&self.claims.control.head)
