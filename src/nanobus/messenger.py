@@ -148,8 +148,8 @@ class Messenger:
         DivergenceError
             `mode="verify"`: the first difference, in the order of positions. A send that the record lacks is only
             counted, in `ReplayResult.unfinished`, as long as nothing proves that the worker went on: the run may have
-            ended before it came that far. Proof is what it sent for a later message; that its named cursor stands
-            behind the message; or, where it has none, a tick from there on that another one of the same timer follows.
+            ended before it came that far. Proof is what it sent for a later message, or that its named cursor stands
+            behind the message; ticks are none.
         SchemaMismatchError
             A message that is received, or that is to be compared, lies in a layout that no `@upcast` reads.
         HandlerError

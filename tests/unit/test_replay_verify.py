@@ -113,27 +113,38 @@ def test_ticks_random_numbers_and_the_clock_are_verified_and_sends_without_a_cau
     assert result.unfinished <= 1                       # the stop may have come before the last one was handled
 
 
-def test_next_tick_proves_that_a_worker_has_handled_what_lies_before_the_last_one():
-    class Quiet(Handler, id=128):
-        def __init__(self, config):
-            super().__init__(config)
-            self.ticks = 0
+def test_ticks_of_the_next_run_do_not_prove_that_the_last_one_had_handled_what_lies_before_them():
+    class Timed(Handler, id=128):
+        """Dies of the third question; by then there is a tick behind all of them."""
 
-        @every(0.001)
+        @on(Number)
+        def number(self, number):
+            if "queued" in self.config:
+                assert self.config["queued"].wait(30)
+                if number.value == 2:
+                    raise ValueError("two is too much")
+            self.send(Answer(number.value))
+
+        @every(0.1)
         def tick(self):
-            self.ticks += 1
-            if self.ticks > self.config.get("quiet", self.ticks):
-                self.send(Number(self.ticks))
+            if "ticked" in self.config:
+                self.config["ticked"].set()
 
-    workers = [Worker("quiet", [Quiet])]
-    bus = CircularBus(1 << 20, timestamps=True)
-    with Messenger(bus, workers, {}).run():
-        time.sleep(0.05)
-    ticks = verify(bus, workers=workers).handlers[Quiet].ticks
-    assert ticks > 5
-    with pytest.raises(DivergenceError, match="the record holds nothing more, it sends Number"):
-        verify(bus, {"quiet": ticks - 2}, workers)
-    assert verify(bus, {"quiet": ticks - 1}, workers).unfinished == 1
+    workers = [Worker("timed", [Timed], {(OUTSIDE, Number): [Timed]})]
+    bus = CircularBus(1 << 16, timestamps=True)
+    queued, ticked = threading.Event(), threading.Event()
+    with pytest.raises(HandlerError):
+        with Messenger(bus, workers, {"queued": queued}).run() as handles, bus.sender(OUTSIDE) as sender:
+            sender.send(Number(0))
+            time.sleep(0.2)                             # a tick is due as soon as that is answered
+            for value in (1, 2, 3):
+                sender.send(Number(value))
+            queued.set()
+            handles.join(30)
+    with Messenger(bus, workers, {"ticked": ticked}).run():
+        assert ticked.wait(30)
+    result = verify(bus, workers=workers)
+    assert (result.compared, result.unfinished) == (2, 2)
 
 
 def test_many_sends_for_one_message_that_lie_far_behind_it_are_verified():

@@ -16,7 +16,7 @@ from collections import deque
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint64_t
 from libc.string cimport memcmp
 
 from nanobus.bus.base cimport NO_CAUSE, Bus
@@ -64,11 +64,11 @@ cdef class Comparison(Recording):
     record does not hold is a difference only where the record shows that the worker went on:
 
     - a handler of the same worker has sent something because of a later message;
-    - its cursor stands behind the message;
-    - it has no cursor, and one of its timers, whose tick lies behind the message, ticked once more: no tick is written
-      before the last one was handled. (A worker that resumes at a cursor may write one before.)
+    - its cursor stands behind the message.
 
-    Else it is counted as unfinished. What the record holds and nobody sends is always a difference.
+    Else it is counted as unfinished, and what the record holds and nobody sends is always a difference. A tick proves
+    nothing: the next run writes its own, wherever the last one ended. An effect in a later run does: a record of
+    several runs wants workers with cursors, which leave nothing out.
     """
     cdef Bus bus
     cdef Effects ahead
@@ -77,8 +77,6 @@ cdef class Comparison(Recording):
     cdef dict queues                    # replayed source -> deque of Effect
     cdef dict place                     # source -> index of its worker
     cdef list reached                   # of each worker, the position before which it has surely handled everything
-    cdef set ticking                    # indexes of the workers whose ticks tell how far they came
-    cdef dict ticks                     # (source, timer) -> position of its last tick seen
     cdef dict translations
     cdef set silent                     # sources of which the record holds no more
     cdef tuple difference               # what `settle` returns
@@ -89,12 +87,10 @@ cdef class Comparison(Recording):
         self.end = end
         self.place = {source: index for index, sources in enumerate(workers) for source in sources}
         self.reached = [0 if cursor is None else cursor for cursor in cursors]
-        self.ticking = {index for index, cursor in enumerate(cursors) if cursor is None}
-        self.ticks = {}
         self.translations = dict(translations)
         self.queues = {source: deque() for source in replayed}
         self.silent = set()
-        self.ahead = Effects(bus.reader(start), end, self.place, start, with_ticks=True)
+        self.ahead = Effects(bus.reader(start), end, self.place, start)
 
     def settle(self, uint64_t limit):
         """Also look for recorded effects of messages before `limit` that nobody sent; see `Recording.settle`."""
@@ -174,7 +170,7 @@ cdef class Comparison(Recording):
         """
         cdef Effects scout = Effects(
             self.bus.reader(self.ahead.reader.cursor), self.end,
-            [one for one, place in self.place.items() if place == self.place[source]], self.start, with_ticks=True,
+            [one for one, place in self.place.items() if place == self.place[source]], self.start,
         )
         try:
             while self.find_effect(scout):
@@ -190,27 +186,11 @@ cdef class Comparison(Recording):
 
     cdef bint find_effect(self, Effects effects) except -1:
         """Go to the next effect, and note on the way how far the workers came; False at the end of the record."""
-        while effects.find():
-            source = effects.slot.header.source
-            if effects.slot.header.cause != 0:
-                self.note_reached(self.place[source], cause_position(&effects.slot))
-                return True
-            if effects.slot.header.size == sizeof(uint32_t) and self.place[source] in self.ticking:
-                self.note_tick(source, (<uint32_t *> effects.slot.payload)[0], effects.slot.position)
-        return False
-
-    cdef int note_tick(self, source, timer, uint64_t position) except -1:
-        last = self.ticks.get((source, timer))
-        if last is None or last < position:             # else it was noted by somebody sent ahead
-            self.ticks[source, timer] = position
-            if last is not None:
-                self.note_reached(self.place[source], <uint64_t> last + 1)
-        return 0
-
-    cdef int note_reached(self, place, uint64_t position) except -1:
-        if position > self.reached[place]:
-            self.reached[place] = position
-        return 0
+        if not effects.find():
+            return False
+        place = self.place[effects.slot.header.source]
+        self.reached[place] = max(self.reached[place], cause_position(&effects.slot))
+        return True
 
     cdef int differ(self, uint64_t position, uint16_t source, Effect expected, actual) except -1:
         self.spent = True

@@ -7,7 +7,6 @@ from nanobus.dispatch.playback cimport Playback
 
 cdef class Effects(Playback):
     cdef uint64_t first_cause           # effects of what lies before do not count
-    cdef bint with_ticks                # finds the ticks of the sources as well, which have no cause
     cdef uint8_t chosen[0x10000]        # whether a source's sends are wanted
 
 

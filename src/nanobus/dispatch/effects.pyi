@@ -6,6 +6,4 @@ from nanobus.dispatch.playback import Playback
 
 @final
 class Effects(Playback):
-    def __new__(
-        cls, reader: BusReader, end: int, sources: Iterable[int], first_cause: int, with_ticks: bool = False
-    ) -> Self: ...
+    def __new__(cls, reader: BusReader, end: int, sources: Iterable[int], first_cause: int) -> Self: ...

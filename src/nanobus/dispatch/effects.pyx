@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport uint16_t, uint64_t
 
 from nanobus.bus.base cimport BusReader, Slot
-from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.playback cimport Playback
 
 
@@ -20,8 +19,6 @@ cdef class Effects(Playback):
     sources : iterable of int
     first_cause : int
         Position of the first message whose effects count.
-    with_ticks : bool
-        Find the ticks of the sources, too.
 
     Notes
     -----
@@ -29,17 +26,14 @@ cdef class Effects(Playback):
     after the other and its outbox keeps the order.
     """
 
-    def __cinit__(self, BusReader reader not None, uint64_t end, sources, uint64_t first_cause,
-                  bint with_ticks=False):
+    def __cinit__(self, BusReader reader not None, uint64_t end, sources, uint64_t first_cause):
         self.begin(reader, end)
-        self.with_ticks = with_ticks
         self.first_cause = first_cause
         for source in sources:
             self.chosen[<uint16_t> source] = 1
 
     cdef bint wants(self, Slot *slot) noexcept nogil:
-        if not self.chosen[slot.header.source]:
-            return False
-        if slot.header.cause == 0:
-            return self.with_ticks and slot.header.message == TIMER_ID
-        return cause_position(slot) >= self.first_cause
+        return (
+            self.chosen[slot.header.source] and slot.header.cause != 0
+            and cause_position(slot) >= self.first_cause
+        )
