@@ -24,6 +24,7 @@ from nanobus import (
     upcast,
 )
 from nanobus.bus.codec import find_codec
+from nanobus.cli import repair
 from nanobus.cli.main import main
 from nanobus.journaling import describe
 from nanobus.schema import Decoder, load
@@ -176,6 +177,28 @@ def test_repair_that_cuts_takes_out_of_the_schema_what_it_cut_away_and_keeps_it_
     assert load(row["aside"]) == before
     with make(upgraded) as bus, bus.sender(OUTSIDE) as sender:
         assert decoded(bus, sender.send(Quote(bid=1.0, ask=2.0))) == {"bid": 1.0, "ask": 2.0}
+
+
+def test_repair_that_was_interrupted_before_it_cut_the_schema_cuts_it_when_it_is_repeated(
+    upgraded, capsys, monkeypatch
+):
+    before = load(upgraded)
+    with (upgraded / f"{0:016x}.segment").open("r+b") as file:
+        file.seek(4096 + 256)
+        file.write(bytes(1024 - 256))
+    monkeypatch.setattr(repair, "cut_schema", lambda *arguments: 1 / 0)
+    assert main(["journal", "repair", str(upgraded)]) == 70
+    monkeypatch.undo()
+    assert load(upgraded) == before
+    capsys.readouterr()
+    for options in ("--dry-run", "--json"), ("--json",):
+        assert main(["journal", "repair", str(upgraded), *options]) == 0
+        row = json.loads(capsys.readouterr().out)
+        assert (row["steps"], row["schema"], row["head"]) == ([], True, 256)
+    assert entries_of(upgraded, 2301) == [("OldQuote", 0)]
+    assert load(row["aside"]) == before
+    assert main(["journal", "repair", str(upgraded)]) == 0
+    assert capsys.readouterr().out == "nothing to repair\n"
 
 
 # ------------------------------------------------------------------------------------------------------ sending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from contextlib import nullcontext
 
 from nanobus.cli.looking import looking
@@ -37,35 +38,48 @@ def run(options: argparse.Namespace) -> int:
             count(look)
             knows_no_schema = any(one.kind == "schema" for one in look.findings)
             found = plan(look.scan, look.findings, fill_missing=options.keep)
-            aside = aside_of(look.scan.path) if found.steps else None
-            if aside is not None and not options.dry_run:
-                Repair(look.scan, found, aside).run()
-                if not knows_no_schema:
-                    cut_schema(look.scan.path, found.head, aside)
-        show(found, aside, options)
+            aside = aside_of(look.scan.path)
+            forgets = look.schema.cut(found.head) is not look.schema
+            if not options.dry_run:
+                if found.steps:
+                    Repair(look.scan, found, aside).run()
+                if not knows_no_schema:                 # also without steps: whoever took them may have come no further
+                    forgets = cut_schema(look.scan.path, found.head, aside)
+        show(found, aside if found.steps or forgets else None, forgets, options)
         return int(knows_no_schema)
 
 
-def cut_schema(path: str, head: int, aside: str) -> None:
-    """Forget what schema.json says of positions that are gone; what it said is kept aside, with what it was said of."""
+def cut_schema(path: str, head: int, aside: str) -> bool:
+    """Forget what schema.json says of positions that are gone, and return whether it said anything.
+
+    What it said is kept aside, with what it was said of.
+    """
+    forgets = False
 
     def cut(known: Schema) -> Schema:
+        nonlocal forgets
         left = known.cut(head)
-        if left is not known:
+        forgets = left is not known
+        if forgets:
+            os.makedirs(aside, mode=0o700, exist_ok=True)
             save(aside, known)
         return left
 
     update(path, cut)
+    return forgets
 
 
-def show(found: Plan, aside: str | None, options: argparse.Namespace) -> None:
+def show(found: Plan, aside: str | None, forgets: bool, options: argparse.Namespace) -> None:
     if options.json:
         steps = [{"action": one.action, "position": one.position, "end": one.end, "reason": one.reason}
                  for one in found.steps]
-        print(json.dumps({"steps": steps, "head": found.head, "aside": aside, "done": not options.dry_run}))
+        print(json.dumps({"steps": steps, "schema": forgets, "head": found.head, "aside": aside,
+                          "done": not options.dry_run}))
         return
     for step in found.steps:
         print(wording(step))
+    if forgets:
+        print(f"schema.json forgets what it says of positions behind {found.head}")
     if aside is None:
         print("nothing to repair")
     elif options.dry_run:
