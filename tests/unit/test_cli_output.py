@@ -104,5 +104,25 @@ def test_parquet_holds_what_utf_8_cannot_encode_as_json_escapes(command, journal
     assert [json.loads(text)["text"] for text in texts] == SAID
 
 
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2> >(true)"])
+def test_errors_that_nobody_takes_keep_their_exit_codes(journal, stream):
+    mistake = "import sys; from nanobus.cli import main, verify; verify.run = None; sys.exit(main.main(sys.argv[1:]))"
+    assert shell(f"{sys.executable} -c '{mistake}' journal verify {journal} {stream}")[0] == 70
+    assert shell(f"$nanobus verify {journal}/missing {stream}")[0] == 2
+    assert shell(f"$nanobus dance {stream}")[0] == 2
+    flip(segments_of(journal)[0], 4096 + 33)
+    for name in ("verify", "cat", "tail", "export --force"):
+        rest = journal.parent / "out.jsonl" if name.startswith("export") else ""
+        assert shell(f"$nanobus {name} {journal} {rest} {stream}")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["info", "cat", "tail", "verify", "export", "trace"])
+def test_an_output_that_has_no_room_has_an_exit_code_of_its_own(journal, name):
+    rest = {"trace": "0", "export": "-"}.get(name, "")
+    code, _, errors = shell(f"$nanobus {name} {journal} {rest} >/dev/full")
+    assert code == 74
+    assert errors.splitlines()[-1] == "nanobus: [Errno 28] No space left on device"
+
+
 def test_an_error_that_nobody_reads_keeps_its_exit_code(journal):
     assert shell(f"$nanobus verify {journal}/missing 2>&1 | true; exit ${{PIPESTATUS[0]}}")[0] == 2

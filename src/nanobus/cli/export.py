@@ -15,7 +15,7 @@ from nanobus.cli.options import Commands, UsageError, add_command, add_selection
 from nanobus.cli.parquet import write_parquet
 from nanobus.cli.progress import Progress
 from nanobus.cli.selection import Selection
-from nanobus.cli.streams import ESCAPES
+from nanobus.cli.streams import ESCAPES, say
 from nanobus.cli.wording import Wording, as_json
 
 SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".parquet": "parquet"}
@@ -46,11 +46,11 @@ def run(options: argparse.Namespace) -> int:
         with Progress((look.scan.head or 0) - start) as progress:
             rows = counted(selection.of(look.messages(selection.start)), wording, progress, start)
             exported = write_lines(rows) if options.output == "-" else write_file(rows, Path(options.output), form)
-        report = sys.stderr if options.output == "-" else sys.stdout
+        report = say if options.output == "-" else print
         if options.json:
-            print(json.dumps({"messages": exported, "output": options.output, "format": form}), file=report)
+            report(json.dumps({"messages": exported, "output": options.output, "format": form}))
         else:
-            print(f"{exported} messages to {options.output}", file=report)
+            report(f"{exported} messages to {options.output}")
         return int(look.is_damaged)
 
 

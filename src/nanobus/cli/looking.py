@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from nanobus.bus.envelope import Envelope
+from nanobus.cli.streams import say
 from nanobus.errors import SchemaError
 from nanobus.journal.looks import Finding
 from nanobus.journal.scan import Again, JournalScan, Take, every_message
@@ -44,7 +45,7 @@ class Look:
         self.findings.append(found)
         if tells and found.kind != "claim":
             sys.stdout.flush()
-            print(f"nanobus: {told(found)}", file=sys.stderr)
+            say(f"nanobus: {told(found)}")
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def looking(path: str) -> Iterator[Look]:
             schema = Schema()
             findings.append(Finding("schema", None, None, str(error)))
         for one in findings:
-            print(f"nanobus: {told(one)}", file=sys.stderr)
+            say(f"nanobus: {told(one)}")
         yield Look(scan, schema, findings)
 
 

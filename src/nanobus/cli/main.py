@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import os
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.metadata import version
 from typing import NoReturn
 
 from nanobus.cli import cat, export, info, repair, trace, verify
 from nanobus.cli.options import UsageError
-from nanobus.cli.streams import usable_streams
+from nanobus.cli.streams import say, usable_streams
 from nanobus.errors import NanobusError
 
 WRONG_USAGE = 2
+DISK_REFUSES = 74  # EX_IOERR of sysexits.h
 OUR_MISTAKE = 70  # EX_SOFTWARE of sysexits.h; 1, which Python would say, means that the journal is damaged
 INTERRUPTED = 130
 NOBODY_READS = 141
+
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_USAGE, f"nanobus: {message}; `{self.prog} --help` tells more\n")
+        complain(f"{message}; `{self.prog} --help` tells more")
+        self.exit(WRONG_USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,24 +44,23 @@ def run(arguments: Sequence[str] | None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return NOBODY_READS
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
-        return complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return DISK_REFUSES if error.errno in REFUSALS else WRONG_USAGE
     except (NanobusError, UsageError) as error:
-        return complain(str(error))
+        complain(str(error))
+        return WRONG_USAGE
     except Exception:
-        traceback.print_exc()
+        say(traceback.format_exc(), end="")
         return OUR_MISTAKE
     return code
 
 
-def complain(text: str) -> int:
-    with suppress(OSError):                             # nobody reads that either
-        print(f"nanobus: {' '.join(text.split())}", file=sys.stderr)
-    return WRONG_USAGE
+def complain(text: str) -> None:
+    say(f"nanobus: {' '.join(text.split())}")
 
 
 def make_parser() -> Parser:

@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from nanobus.cli.streams import say
+
 WIDTH = 30  # characters
 PATIENCE = 0.5  # seconds before there is a bar
 PAUSE = 0.1  # seconds between two of them
@@ -39,8 +41,7 @@ class Progress:
         part = min(max(done / self._total, 0.0), 1.0)
         bar = ("#" * round(part * WIDTH)).ljust(WIDTH, ".")
         rate = done / (now - self._began) / 1e6
-        sys.stderr.write(f"\r{bar} {part:4.0%} {rate:8.1f} {self._unit}\x1b[K")
-        sys.stderr.flush()
+        say(f"\r{bar} {part:4.0%} {rate:8.1f} {self._unit}\x1b[K", end="")
 
     def __enter__(self) -> Self:
         return self
@@ -49,5 +50,4 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            say("\r\x1b[K", end="")

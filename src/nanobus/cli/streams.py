@@ -23,6 +23,12 @@ def escape(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(ESCAPES, escape)
 
 
+def say(text: str, end: str = "\n") -> None:
+    """Print on stderr, which may take nothing: what else there is to do is done all the same."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, end=end, flush=True)
+
+
 def sayable(text: str) -> str:
     """Return a text that UTF-8 can encode."""
     return text.encode(errors=ESCAPES).decode()
@@ -38,7 +44,18 @@ def usable_streams() -> Iterator[None]:
         if isinstance(sys.stdout, io.TextIOWrapper):
             stack.callback(set_errors, sys.stdout, sys.stdout.errors)
             set_errors(sys.stdout, ESCAPES)
+        stack.callback(abandon_refused)
         yield
+
+
+def abandon_refused() -> None:
+    """Let what a stream still holds, and does not get rid of, go nowhere: Python's own try at exit would say 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def set_errors(stream: io.TextIOWrapper, errors: str | None) -> None:
