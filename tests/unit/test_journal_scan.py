@@ -1,12 +1,14 @@
 """JournalScan: where a look begins, and what others do to the files meanwhile."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from nanobus import JournalBus, Retention
 from nanobus.cli import cat
 from nanobus.journal.looks import Finding
 from nanobus.journal.scan import JournalScan
-from recorded import SEGMENT_SIZE, Command
+from recorded import HEADER, SEGMENT_SIZE, Average, Command, flip, segments_of
 
 
 @pytest.fixture
@@ -65,6 +67,89 @@ def test_who_follows_from_a_position_that_is_still_to_come_is_shown_what_comes_t
         rows = command.lines("tail", journal, "-f", "--from", start)
     assert (command.code, command.errors) == (130, "")
     assert [row["position"] for row in rows] == [position for position in written if position >= start]
+
+
+@pytest.fixture
+def following(command, monkeypatch):
+    """`tail -f`, which `act` is called in once, when it has shown all there is; the positions that it showed."""
+
+    def follow(path, *options, act):
+        acted = []
+
+        def again():
+            if acted:
+                raise KeyboardInterrupt
+            acted.append(act())
+            return True
+
+        monkeypatch.setattr(cat, "again", again)
+        rows = command.lines("tail", path, "-f", *options)
+        assert (command.code, command.errors) == (130, "")
+        return [row["position"] for row in rows]
+
+    return follow
+
+
+@pytest.mark.parametrize("start", [None, 0, 32, 64, 96, 128, 160])
+def test_who_follows_is_shown_what_was_in_flight_when_it_began(following, tmp_path, start):
+    options = [] if start is None else ["--from", start]
+    with JournalBus(tmp_path) as bus, bus.sender(2) as sender, ExitStack() as claim:
+        for _ in range(3):
+            bus.write(1, 7, b"")
+        claim.enter_context(sender.claim(Average))
+        assert bus.head == 160
+
+        def act():
+            claim.close()
+            bus.write(1, 7, b"")
+
+        seen = following(tmp_path, *options, act=act)
+    assert seen == [position for position in (0, 32, 64, 96, 160) if position >= (start or 0)]
+
+
+def test_who_follows_waits_for_what_is_in_flight_however_much_stands_behind_it(following, tmp_path):
+    with JournalBus(tmp_path, segment_size=SEGMENT_SIZE) as bus, bus.sender(2) as sender, ExitStack() as claim:
+        before = [bus.write(1, 7, b"") for _ in range(3)]
+        claim.enter_context(sender.claim(Average))
+        behind = [bus.write(1, 7, b"x" * 500) for _ in range(30)]
+        assert bus.head > 3 * SEGMENT_SIZE
+        assert following(tmp_path, "-n", "2", act=claim.close) == [*before[1:], 96, *behind]
+
+
+@pytest.mark.parametrize("name", ["cat", "tail", "export"])
+def test_damage_is_told_of_wherever_a_look_begins_in_it_or_before_it(command, tmp_path, name):
+    journal, output = tmp_path / "journal", [tmp_path / "out.jsonl", "--force"]
+    with JournalBus(journal) as bus:
+        positions = [bus.write(1, 7, b"x" * 64) for _ in range(6)]
+    segment = segments_of(journal)[0]
+    sound = segment.read_bytes()
+    for damaged, end in ((288, 384), (480, 576)):
+        segment.write_bytes(sound[: HEADER + damaged] + bytes(96) + sound[HEADER + damaged + 96 :])
+        for start in range(0, 576, 32):
+            command(name, journal, *(output if name == "export" else []), "--from", start)
+            assert command.code == int(start < end)
+            assert command.errors.count(f"damaged at position {damaged}") == int(start < end)
+            rows = command.lines("cat", journal, "--from", start)
+            assert [row["position"] for row in rows] == [
+                one for one in positions if one >= start and one != damaged
+            ]
+
+
+def test_a_look_that_begins_behind_the_last_sound_message_tells_of_a_flipped_one(command, journal):
+    last = command.lines("cat", journal)[-1]["position"]
+    flip(segments_of(journal)[-1], HEADER + last % SEGMENT_SIZE + 33)
+    for start in (last, last + 32):
+        assert command("cat", journal, "--from", start) == ""
+        assert command.code == 1
+        assert f"damaged at position {last}: the checksum" in command.errors
+
+
+def test_tail_tells_of_damage_once(command, journal):
+    flip(segments_of(journal)[-1], HEADER + 33)
+    for options in ([], ["-n", "1000"]):
+        command("tail", journal, *options)
+        assert command.code == 1
+        assert command.errors.count("damaged at position") == 1
 
 
 class Raced(JournalScan):

@@ -37,9 +37,12 @@ def run_tail(options: argparse.Namespace) -> int:
     with looking(options.journal) as look:
         wording = Wording(look.decoder)
         selection = Selection(options, look, wording)
-        last = last_ones(look, selection, options.number)
+        last = last_ones(look, selection, options.number, options.follow)
         for message in last:
             show(wording, message, options.json)
+        for finding in look.findings:
+            if finding.position is not None:            # of the others `looking` has told
+                look.tell(finding)
         if not options.follow:
             return int(look.is_damaged)
         sys.stdout.flush()
@@ -59,15 +62,22 @@ def again() -> bool:
     return True
 
 
-def last_ones(look: Look, selection: Selection, number: int) -> deque[Envelope]:
-    """Return the last messages that are wanted, looking at the last segment, at the last two, four, ..."""
+def last_ones(look: Look, selection: Selection, number: int, follows: bool) -> deque[Envelope]:
+    """Return the last messages that are wanted, looking at the last segment, at the last two, four, ...
+
+    Who follows goes on where this ended: at the first claim in flight, for what it becomes is one of those that come.
+    """
     first = selection.start or 0
-    bases = [base for base in look.scan.bases() if look.scan.head is None or base <= look.scan.head]
+    look.scan.refresh()
+    end = look.scan.settled
+    bases = [base for base in look.scan.bases() if end is None or base <= end]
+    limit = end if follows else None
     segments = 1
     while True:
         start = bases[-segments] if segments < len(bases) else look.scan.tail
         look.findings = [one for one in look.findings if one.position is None]
-        found = deque(selection.of(look.messages(max(start, first), tells=False)), maxlen=number)
+        messages = look.messages(max(start, first), limit=limit, tells=False)
+        found = deque(selection.of(messages), maxlen=number)
         if len(found) == number or segments >= len(bases) or start <= first:
             return found
         segments *= 2

@@ -31,19 +31,26 @@ class Look:
         return any(one.is_damage for one in self.findings)
 
     def messages(
-        self, start: int | None = None, *, take: Take = every_message, again: Again | None = None, tells: bool = True
+        self,
+        start: int | None = None,
+        *,
+        take: Take = every_message,
+        again: Again | None = None,
+        limit: int | None = None,
+        tells: bool = True,
     ) -> Iterator[Envelope]:
         """Yield the sound messages; keep what is damaged, tell of it on stderr, and go on behind it."""
-        for found in self.scan.walk(start, take, again):
-            if isinstance(found, Finding):
-                self.note(found, tells)
-            else:
+        for found in self.scan.walk(start, take, again, limit):
+            if not isinstance(found, Finding):
                 yield found
+            elif found not in self.findings[-1:]:       # where one look ends, the next may begin
+                self.findings.append(found)
+                if tells:
+                    self.tell(found)
 
-    def note(self, found: Finding, tells: bool = True) -> None:
-        """Keep a finding, and tell of it on stderr, unless it is nothing wrong."""
-        self.findings.append(found)
-        if tells and found.kind != "claim":
+    def tell(self, found: Finding) -> None:
+        """Say a finding on stderr, unless it is nothing wrong."""
+        if found.kind != "claim":
             sys.stdout.flush()
             say(f"nanobus: {told(found)}")
 

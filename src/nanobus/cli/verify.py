@@ -81,6 +81,8 @@ def count(look: Look) -> Tally:
         tally = Tally(look.scan, progress, start)
         for _ in look.messages(take=tally.take):
             pass
-    for one in [*stray_cursors(look.scan, look.findings)]:
-        look.note(one)
+    strays = [*stray_cursors(look.scan, look.findings)]
+    look.findings += strays
+    for one in strays:
+        look.tell(one)
     return tally

@@ -163,6 +163,13 @@ class JournalScan:
         """What the control file calls the end; None without one."""
         return None if self.control is None else self.control.head
 
+    @property
+    def settled(self) -> int | None:
+        """The position before which nobody alive is still writing, as of the last look; None without a control file."""
+        if self.control is None:
+            return None
+        return min([self.control.head, *(one.position for one in self.control.intents if one.alive)])
+
     def disk_bytes(self) -> int:
         """Return how much of the disk the segments take."""
         blocks = 0
@@ -201,23 +208,32 @@ class JournalScan:
             yield Finding("control", None, None, "the name of a cursor in the control file is damaged")
 
     def walk(
-        self, start: int | None = None, take: Take = every_message, again: Again | None = None
+        self,
+        start: int | None = None,
+        take: Take = every_message,
+        again: Again | None = None,
+        limit: int | None = None,
     ) -> Iterator[Envelope | Finding]:
         """Yield every sound message from `start` on, and what else there is on the way.
 
         Parameters
         ----------
         start : int, optional
-            A position; where no slot begins there, the next one is looked for. None: the first that is kept.
+            A position. Where it lies inside of a sound slot the walk begins behind that, and where it lies inside of
+            anything else, with that. None: the first that is kept.
         take : callable
             What yields messages while a SegmentScan finds sound slots.
         again : callable, optional
             Called where nothing more is committed yet; whether to look again. None: that is the end.
+        limit : int, optional
+            Where to end at the latest. None: without `again`, the head.
         """
         if start is None and (finding := self._judge_beginning()) is not None:
             yield finding
         position = self.end = self.tail if start is None else self._first_slot(start)
-        self.limit = self._limit() if again is None else NO_LIMIT
+        if limit is None:
+            limit = self._limit() if again is None else NO_LIMIT
+        self.limit = limit
         while True:
             base = position - position % self.segment_size
             scan = self.segment(base)
@@ -342,19 +358,21 @@ class JournalScan:
         return found
 
     def _first_slot(self, start: int) -> int:
-        """Return where the first slot at or behind `start` begins, or will begin."""
-        if start == self.end:                       # a boundary, even if its slot is not committed yet
-            return start
+        """Return where to begin, so that `walk` meets all that is at or behind `start`, and no damage before it.
+
+        Only the slots before it, from the segment's base on, tell whether `start` lies inside of one, sound or not.
+        """
         self.refresh()                              # first: what is found below is no older than this head
         aligned = -(-start // SLOT_ALIGNMENT) * SLOT_ALIGNMENT
         scan = self.segment(aligned)
-        found = None if scan is None else scan.find_stamp(aligned)
-        if found is not None:
-            return found
-        following = aligned - aligned % self.segment_size + self.segment_size
-        if self.head is not None and self.head < following:
-            return self.head
-        return aligned if scan is None else following
+        if scan is None:                            # missing, let go, or still to come
+            return aligned if self.head is None else min(aligned, self.head)
+        while scan.position < aligned and not scan.walk(aligned):
+            sound = scan.find_stamp(scan.position + SLOT_ALIGNMENT)
+            if sound is None or sound > aligned:
+                break
+            scan.position = sound
+        return scan.position
 
     def _is_own(self, header: HeaderLook | None, base: int) -> bool:
         return header is not None and (header.key, header.segment_size, header.base) == (
