@@ -35,9 +35,9 @@ sides publish, fence and look again:
 If the writer's second scan misses P, its fence came first, and the other side's look sees the limit (or that the dead
 line was settled, which the writer's first scan had seen). A limit published after that look was computed with P.
 
-An intent may be out of date: its writer read the head (1), the others went on for a lap, and it was killed between 4 and
-5. What it shows was claimed by somebody else, committed, and overwritten since; nobody's limit counts with it, so its
-bytes are another slot's now. The head tells: a claim that is outstanding holds it within a lap. In a journal, whose
+An intent may be out of date: its writer read the head (1), the others went on for a lap, and it was killed between 4
+and 5. What it shows was claimed by somebody else, committed, and overwritten since; nobody's limit counts with it, so
+its bytes are another slot's now. The head tells: a claim that is outstanding holds it within a lap. In a journal, whose
 segments go, the tail tells.
 
 Settling the dead. `settle(position)` is called by whoever has waited SETTLE_AFTER_NS for a slot at `position` < head.
