@@ -4,6 +4,8 @@ base             the contract: BusWriter, BusReader, Bus; what every bus shows t
 envelope         Envelope and Gap: what a reader hands out
 codec            Codec: how an object becomes a payload and back; which class has which
 forking          what becomes of lines when a process forks, or becomes another program
+sharing          SharedBus: what workers in other processes need of a bus
+handover         how a reader's line passes from one process to another
 queueing         bus.write while another thread's waits
 sender           Sender: messages from outside any handler; claims in place
 statistics       what bus.statistics() returns

@@ -1,11 +1,10 @@
-from nanobus.bus.base cimport Bus
-from nanobus.bus.claims cimport Claims
+from nanobus.bus.sharing cimport SharedBus
 from nanobus.memory.ring cimport RingMapping
 
 
-cdef class CircularBus(Bus):
+cdef class CircularBus(SharedBus):
     cdef RingMapping mapping
     cdef readonly size_t capacity       # bytes
     cdef readonly object path           # str or None
-    cdef Claims claims
-    cdef bint fence_after_commit        # this process cannot be reached by the heavy fence of a parker
+
+    cdef int begin(self, RingMapping mapping) except -1

@@ -3,11 +3,11 @@ from typing import Literal
 
 from typing_extensions import disjoint_base
 
-from nanobus.bus.base import Bus
+from nanobus.bus.sharing import SharedBus
 from nanobus.bus.statistics import BusStatistics
 
 @disjoint_base
-class CircularBus(Bus):
+class CircularBus(SharedBus):
     def __init__(
         self,
         capacity: int | None = None,
@@ -25,3 +25,5 @@ class CircularBus(Bus):
     @property
     def path(self) -> str | None: ...
     def statistics(self) -> BusStatistics: ...
+
+def inherit_ring(descriptor: int, path: str | None) -> CircularBus: ...

@@ -6,8 +6,8 @@ import os
 
 from libc.stdint cimport UINT32_MAX, uint32_t, uint64_t
 
-from nanobus.bus.base cimport Bus, BusReader, BusWriter
-from nanobus.bus.circular_reader cimport new_probe, new_registered_reader
+from nanobus.bus.base cimport BusReader, BusWriter
+from nanobus.bus.circular_reader cimport CircularReader, new_adopted_reader, new_probe, new_registered_reader
 from nanobus.bus.circular_writer cimport new_writer
 from nanobus.bus.claims cimport (
     bind_ring, disown, gate, reap, release_reader_line, take_reader_line, take_writer_line
@@ -18,7 +18,8 @@ from nanobus.bus.control cimport (
 from nanobus.bus.counters cimport count
 from nanobus.bus.forking cimport disown_former_lines
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
-from nanobus.bus.ring_file cimport attach, control_size_for, write_control
+from nanobus.bus.ring_file cimport attach, control_size_for, inherit, write_control
+from nanobus.bus.sharing cimport SharedBus
 from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
@@ -26,12 +27,12 @@ from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.memory.ring cimport RingMapping
 
 from nanobus.bus.statistics import BusStatistics
-from nanobus.errors import TooManyHandlesError
+from nanobus.errors import NanobusError, TooManyHandlesError
 
 cdef dict OVERFLOW_FLAGS = {"block": 0, "error": OVERFLOW_ERROR, "overwrite": OVERFLOW_OVERWRITE}
 
 
-cdef class CircularBus(Bus):
+cdef class CircularBus(SharedBus):
     """A ring of messages in memory that threads and processes share.
 
     Parameters
@@ -92,7 +93,10 @@ cdef class CircularBus(Bus):
                         mapping = None                      # somebody else was faster: open theirs
                 else:
                     mapping = None
-        self.mapping = mapping
+        self.begin(mapping)
+
+    cdef int begin(self, RingMapping mapping) except -1:
+        self.mapping = self.memory = mapping
         self.capacity = mapping.capacity
         self.path = mapping.path
         bind_ring(&self.claims, <ControlBlock *> mapping.address, mapping.ring)
@@ -105,6 +109,13 @@ cdef class CircularBus(Bus):
         self.shared_writer = shared
         self.closed = False                                 # from here on every method works
         self.keep(shared)
+        return 0
+
+    def carriage(self):
+        if type(self) is not CircularBus:
+            raise NanobusError(f"a {type(self).__qualname__} cannot be had in another process, a CircularBus can")
+        self.check_open()
+        return inherit_ring, (self.mapping.descriptor, self.path), (self.mapping.descriptor,)
 
     def statistics(self):
         """Return a BusStatistics; see `Bus.statistics`."""
@@ -113,12 +124,8 @@ cdef class CircularBus(Bus):
 
     cdef BusWriter open_writer(self):
         cdef WriterLine *line = take_writer_line(&self.claims)
-        cdef ReaderLine *helper
         if line == NULL:
-            helper = take_reader_line(&self.claims)         # a sealer has to be seen by the gate
-            reap(&self.claims, NULL if helper == NULL else &helper.sealing)
-            if helper != NULL:
-                release_reader_line(helper)
+            self.reap_all()
             line = take_writer_line(&self.claims)
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.writer_lines} lines for writers are taken")
@@ -132,6 +139,19 @@ cdef class CircularBus(Bus):
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")
         return new_registered_reader(self, self.mapping, &self.claims, line, start, gating, lag_limit)
+
+    cdef BusReader open_adopted(self, ReaderLine *line):
+        return new_adopted_reader(self, self.mapping, &self.claims, line)
+
+    cdef ReaderLine *lend_line(self, BusReader reader):
+        return (<CircularReader> reader).lend_line()
+
+    cdef int reap_all(self) except -1:
+        cdef ReaderLine *helper = take_reader_line(&self.claims)        # a sealer has to be seen by the gate
+        reap(&self.claims, NULL if helper == NULL else &helper.sealing)
+        if helper != NULL:
+            release_reader_line(helper)
+        return 0
 
     cdef BusReader open_probe(self):
         return new_probe(self, self.mapping, &self.claims)
@@ -148,3 +168,10 @@ cdef class CircularBus(Bus):
 
     cdef bint waits_for_room(self) noexcept nogil:
         return not self.claims.control.flags & OVERFLOW_ERROR
+
+
+def inherit_ring(descriptor, path):
+    """Open the ring behind a descriptor that the parent process handed down."""
+    cdef CircularBus bus = CircularBus.__new__(CircularBus)
+    bus.begin(inherit(descriptor, path))
+    return bus

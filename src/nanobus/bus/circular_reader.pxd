@@ -28,6 +28,8 @@ cdef class CircularReader(BusReader):
     cdef bint copies                    # writers may overtake: copy the slot, then see that it was still there
     cdef uint8_t *copy                  # 32-byte aligned, header + max_payload
 
+    # Let go of the line without freeing it; NULL: not now, as it does not gate everybody yet.
+    cdef ReaderLine *lend_line(self)
     cdef int allocate_copy(self) except -1
     cdef int place(self, object start, bint gate, object lag_limit) except -1
     cdef BusStatus peek_slowly(self, Slot *slot) noexcept nogil
@@ -45,3 +47,6 @@ cdef CircularReader new_probe(Bus bus, RingMapping mapping, const Claims *claims
 cdef CircularReader new_registered_reader(
     Bus bus, RingMapping mapping, const Claims *claims, ReaderLine *line, object start, bint gate, object lag_limit
 )
+
+# A reader that goes on where `line` stands, which gates already and belongs to this process.
+cdef CircularReader new_adopted_reader(Bus bus, RingMapping mapping, const Claims *claims, ReaderLine *line)

@@ -56,6 +56,13 @@ cdef class CircularReader(BusReader):
             self.line = &self.own_line
             self.key = ~self.key
 
+    cdef ReaderLine *lend_line(self):
+        cdef ReaderLine *line = self.line
+        if self.arriving or line == &self.own_line:
+            return NULL
+        self.forget_line()
+        return line
+
     cdef int allocate_copy(self) except -1:
         self.copy = <uint8_t *> aligned_alloc(SLOT_ALIGNMENT, slot_length(self.max_payload))
         if self.copy == NULL:
@@ -264,11 +271,23 @@ cdef CircularReader new_registered_reader(
     Bus bus, RingMapping mapping, const Claims *claims, ReaderLine *line, object start, bint gate, object lag_limit
 ):
     cdef CircularReader reader = new_reader(bus, mapping, claims)
-    reader.line = line
-    tie(&reader.tie, <void **> &reader.line, &reader.own_line, &reader.key)
-    reader.copies = not gate or lag_limit is not None or (claims.control.flags & OVERFLOW_OVERWRITE) != 0
-    reader.careful = reader.copies or (claims.control.flags & CHECKSUM) != 0
-    if reader.copies:
-        reader.allocate_copy()
+    take_line(reader, line, not gate or lag_limit is not None)
     reader.place(start, gate, lag_limit)
     return reader
+
+
+cdef CircularReader new_adopted_reader(Bus bus, RingMapping mapping, const Claims *claims, ReaderLine *line):
+    cdef CircularReader reader = new_reader(bus, mapping, claims)
+    take_line(reader, line, False)
+    reader.cursor = reader.next = load_acquire(&line.position)
+    return reader
+
+
+cdef int take_line(CircularReader reader, ReaderLine *line, bint may_be_overtaken) except -1:
+    reader.line = line
+    tie(&reader.tie, <void **> &reader.line, &reader.own_line, &reader.key)
+    reader.copies = may_be_overtaken or (reader.control.flags & OVERFLOW_OVERWRITE) != 0
+    reader.careful = reader.copies or (reader.control.flags & CHECKSUM) != 0
+    if reader.copies:
+        reader.allocate_copy()
+    return 0

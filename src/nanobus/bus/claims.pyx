@@ -82,6 +82,8 @@ cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil:
 
 
 cdef void release_reader_line(ReaderLine *line) noexcept nogil:
+    store_release(&line.heir, 0)                    # first: a kill further down leaves a line that anybody may reap
+    step()
     # After the last read of a slot: gate() acquires it.
     store_release_32(&line.gating, (line.gating & ~<uint32_t> GATING_STATE) + GATING_TURN + NOT_GATING)
     step()
@@ -341,6 +343,13 @@ cdef void disown(Claims *claims) noexcept nogil:
     for index in range(claims.control.reader_lines):
         owner = claims.owner
         swap_if_equal(&claims.readers[index].owner, &owner, nobody_alive)
+        owner = claims.owner
+        swap_if_equal(&claims.readers[index].heir, &owner, nobody_alive)
+
+
+cdef inline bint has_heir(ReaderLine *line) noexcept nogil:
+    cdef uint64_t heir = load_acquire(&line.heir)
+    return heir != 0 and owner_alive(heir)
 
 
 cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:
@@ -358,7 +367,7 @@ cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:
     for index in range(load_acquire_32(&claims.control.readers_used)):
         reader = &claims.readers[index]
         owner = load_acquire(&reader.owner)
-        if owner != 0 and owner != claims.owner and not owner_alive(owner):
+        if owner != 0 and owner != claims.owner and not owner_alive(owner) and not has_heir(reader):
             if swap_if_equal(&reader.owner, &owner, claims.owner):
                 atomic_add(&claims.control.dead_readers, 1)
                 release_reader_line(reader)

@@ -60,7 +60,8 @@ cdef struct ReaderLine:
     uint32_t gaps
     uint64_t lost_bytes                 # of the log, between where gaps began and where they resumed
     uint64_t sealing                    # as in WriterLine
-    uint64_t unused[10]
+    uint64_t heir                       # who gets the line when its owner dies (handover.pxd); 0: whoever wants it
+    uint64_t unused[9]
 
 cdef struct ControlBlock:
     uint64_t magic

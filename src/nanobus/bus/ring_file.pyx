@@ -55,18 +55,34 @@ cdef RingMapping attach(str path, object capacity):
     except OSError as error:
         raise MappingError(error.errno, f"cannot open the ring {path!r}: {os.strerror(error.errno)}") from error
     try:
-        head = os.read(descriptor, sizeof(ControlBlock)) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        read_control(&control, descriptor, repr(path))
     finally:
         os.close(descriptor)
+    if capacity is not None and capacity != control.capacity:
+        raise BusFormatError(f"{path!r} is a ring of {control.capacity} bytes, not {capacity}")
+    mapping = RingMapping(control.capacity, control.control_size, path)
+    return None if mapping.created else mapping
+
+
+cdef RingMapping inherit(int descriptor, object path):
+    cdef ControlBlock control
+    read_control(&control, descriptor, "anonymous memory" if path is None else repr(path))
+    return RingMapping(control.capacity, control.control_size, path, descriptor)
+
+
+cdef int read_control(ControlBlock *into, int descriptor, str name) except -1:
+    """Read the control block of a ring, and check every field that says what it is."""
+    cdef ControlBlock control
+    head = os.pread(descriptor, sizeof(ControlBlock), 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     if <size_t> len(head) < sizeof(ControlBlock):
-        raise BusFormatError(f"{path!r} is no ring: it is shorter than a control block, or no regular file")
+        raise BusFormatError(f"{name} is no ring: it is shorter than a control block, or no regular file")
     memcpy(&control, <const char *> head, sizeof(ControlBlock))
     if control.magic != RING_MAGIC:
-        raise BusFormatError(f"{path!r} is no ring: its magic number is {control.magic:#x}, not {RING_MAGIC:#x}")
+        raise BusFormatError(f"{name} is no ring: its magic number is {control.magic:#x}, not {RING_MAGIC:#x}")
     if control.byte_order != BYTE_ORDER_MARK:
-        raise BusFormatError(f"{path!r} was written with another byte order")
+        raise BusFormatError(f"{name} was written with another byte order")
     if control.version != CONTROL_VERSION:
-        raise BusFormatError(f"{path!r} is a ring of version {control.version}, this is version {CONTROL_VERSION}")
+        raise BusFormatError(f"{name} is a ring of version {control.version}, this is version {CONTROL_VERSION}")
     if (
         control.identity_crc32c != identity_checksum(&control)
         or not 1 <= control.writer_lines <= MAX_LINES or not 1 <= control.reader_lines <= MAX_LINES
@@ -74,8 +90,6 @@ cdef RingMapping attach(str path, object capacity):
         or control.section_shift != (control.capacity // BOUNDARY_COUNT).bit_length() - 1
         or control.writers_used > control.writer_lines or control.readers_used > control.reader_lines
     ):
-        raise BusFormatError(f"the control block of {path!r} contradicts itself")
-    if capacity is not None and capacity != control.capacity:
-        raise BusFormatError(f"{path!r} is a ring of {control.capacity} bytes, not {capacity}")
-    mapping = RingMapping(control.capacity, control.control_size, path)
-    return None if mapping.created else mapping
+        raise BusFormatError(f"the control block of {name} contradicts itself")
+    into[0] = control
+    return 0

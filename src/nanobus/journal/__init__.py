@@ -21,6 +21,7 @@ cursors         named positions
 keeping         what is done now and then: settle the dead, sync, trim, make the next segment ready
 keeper          the thread that does it
 journal         JournalBus
+joining         it, opened again by a child process
 reports         Recovery, JournalStatistics, Retention
 failures        what a status means, said by name
 

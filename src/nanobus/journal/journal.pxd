@@ -1,24 +1,21 @@
 from libc.stdint cimport int64_t, uint64_t
 
-from nanobus.bus.base cimport Bus
-from nanobus.bus.claims cimport Claims
+from nanobus.bus.sharing cimport SharedBus
 from nanobus.bus.control cimport ReaderLine
 from nanobus.journal.journal_reader cimport JournalReader
 from nanobus.journal.store cimport SegmentStore
-from nanobus.memory.mapping cimport Mapping
 
 
-cdef class JournalBus(Bus):
+cdef class JournalBus(SharedBus):
     cdef SegmentStore store
-    cdef Mapping memory                 # the control block
-    cdef Claims claims
     cdef readonly object path           # str or None
     cdef readonly uint64_t segment_size
     cdef readonly str sync_policy
     cdef readonly object recovery       # Recovery: what opening it had to do
     cdef readonly object retention      # Retention or None
+    cdef readonly uint64_t key          # what tells it from every other journal
     cdef object keeper
-    cdef bint fence_after_commit
+    cdef readonly double sync_interval  # seconds
     cdef int at_work                    # calls that keep `close` from giving the process's lock away; under `lock`
 
     cdef uint64_t find_start(self, int64_t time) except? 0

@@ -5,20 +5,25 @@ from typing import Literal
 
 from typing_extensions import disjoint_base
 
-from nanobus.bus.base import Bus, BusReader
+from nanobus.bus.base import BusReader
 from nanobus.bus.codec import Codec
+from nanobus.bus.sharing import SharedBus
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
 COUNTS_STEPS: bool
 
 @disjoint_base
-class JournalBus(Bus):
+class JournalBus(SharedBus):
     @property
     def path(self) -> str | None: ...
     @property
     def segment_size(self) -> int: ...
     @property
     def sync_policy(self) -> str: ...
+    @property
+    def sync_interval(self) -> float: ...
+    @property
+    def key(self) -> int: ...
     @property
     def recovery(self) -> Recovery: ...
     @property

@@ -17,6 +17,7 @@ from nanobus.bus.counters cimport count
 from nanobus.bus.forking cimport disown_former_lines
 from nanobus.bus.options cimport WAIT_FLAGS, checked_choice, checked_lines
 from nanobus.bus.refusals cimport check_plain_start
+from nanobus.bus.sharing cimport SharedBus
 from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire, load_acquire_32
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
@@ -28,7 +29,7 @@ from nanobus.journal.cursors cimport (
     add_cursor, check_cursor_name, cursors_of, disown_all, drop_cursor, lowest_cursor, take_cursor
 )
 from nanobus.journal.durability cimport ensure_durable
-from nanobus.journal.journal_reader cimport JournalReader, new_reader
+from nanobus.journal.journal_reader cimport JournalReader, new_adopted_reader, new_reader
 from nanobus.journal.journal_writer cimport JournalWriter, new_writer
 from nanobus.journal.keeping cimport keep, settle_dead
 from nanobus.journal.layout cimport journal_block
@@ -51,7 +52,7 @@ cdef object describe_codec = None       # what `keep_schemas` was given
 cdef object forget_what_was_cut = None
 
 
-cdef class JournalBus(Bus):
+cdef class JournalBus(SharedBus):
     """A log of messages that keeps what it is told to keep: on disk, or in memory.
 
     Parameters
@@ -145,6 +146,8 @@ cdef class JournalBus(Bus):
         self.path = store.path
         self.segment_size = self.claims.section
         self.sync_policy = sync
+        self.sync_interval = sync_interval
+        self.key = self.claims.control.key
         self.retention = retention
         self.keeps_cursors = True
         if store.path is not None:
@@ -279,6 +282,10 @@ cdef class JournalBus(Bus):
                 self.store.unlock()                         # nothing of this object has a line any more
         return 0
 
+    def carriage(self):
+        from nanobus.journal.joining import carriage_of
+        return carriage_of(self)
+
     def close(self):
         """Close every handle of this object; with `sync="interval"` or "commit" everything is on the disk then.
 
@@ -329,6 +336,10 @@ cdef class JournalBus(Bus):
         if line == NULL:
             raise TooManyHandlesError(f"all {self.claims.control.reader_lines} lines for readers are taken")
         return line
+
+    cdef int reap_all(self) except -1:
+        settle_dead(&self.claims, self.store)
+        return 0
 
     cdef BusWriter open_writer(self):
         cdef WriterLine *line = NULL
@@ -426,6 +437,12 @@ cdef class JournalBus(Bus):
         with nogil:
             tail = reader.find_time(time)
         return tail
+
+    cdef BusReader open_adopted(self, ReaderLine *line):
+        return new_adopted_reader(self, self.memory, self.store, &self.claims, line)
+
+    cdef ReaderLine *lend_line(self, BusReader reader):
+        return (<JournalReader> reader).lend_line()
 
     cdef BusReader open_probe(self):
         return new_reader(self, self.memory, self.store, &self.claims)

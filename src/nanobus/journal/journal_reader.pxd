@@ -26,6 +26,8 @@ cdef class JournalReader(BusReader):
     cdef int failure                    # after BUS_FAILED: an errno or a Damage ...
     cdef uint64_t failed_at             # ... and the position
 
+    # Let go of the line without freeing it; NULL: it is closed.
+    cdef ReaderLine *lend_line(self)
     cdef BusStatus fail(self, int failure, uint64_t position) noexcept nogil
     cdef BusStatus follow(self, uint64_t end) noexcept nogil
     cdef BusStatus peek_slowly(self, Slot *slot) noexcept nogil
@@ -39,3 +41,7 @@ cdef class JournalReader(BusReader):
 
 
 cdef JournalReader new_reader(Bus bus, object memory, SegmentStore store, const Claims *claims)
+# One that goes on where `line` stands, which belongs to this process.
+cdef JournalReader new_adopted_reader(
+    Bus bus, object memory, SegmentStore store, const Claims *claims, ReaderLine *line
+)

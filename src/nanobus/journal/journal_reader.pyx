@@ -11,7 +11,7 @@ from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
 )
 from nanobus.bus.claims cimport Claims, is_intended, release_reader_line, settle_stalled
-from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE
+from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE, ReaderLine
 from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause
 from nanobus.core.atomics cimport (
@@ -56,6 +56,13 @@ cdef class JournalReader(BusReader):
             self.line = &self.own_line
             self.named = NULL
             self.key = ~self.key                            # no stamp fits any more: every look ends in look_again
+
+    cdef ReaderLine *lend_line(self):
+        cdef ReaderLine *line = self.line
+        if line == &self.own_line:
+            return NULL
+        self.forget_line()
+        return line
 
     cdef BusStatus peek(self, Slot *slot) noexcept nogil:
         cdef uint64_t cursor = self.cursor
@@ -302,4 +309,13 @@ cdef JournalReader new_reader(Bus bus, object memory, SegmentStore store, const 
     reader.key = claims.control.key
     tie(&reader.tie, <void **> &reader.line, &reader.own_line, &reader.key)
     reader.careful = (claims.control.flags & CHECKSUM) != 0
+    return reader
+
+
+cdef JournalReader new_adopted_reader(
+    Bus bus, object memory, SegmentStore store, const Claims *claims, ReaderLine *line
+):
+    cdef JournalReader reader = new_reader(bus, memory, store, claims)
+    reader.line = line
+    reader.cursor = reader.next = load_acquire(&line.position)
     return reader

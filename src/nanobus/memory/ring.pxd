@@ -21,7 +21,9 @@ cdef class RingMapping(Mapping):
 
     cdef int open_anonymous(self) except -1
     cdef bint attach(self) except -1    # False: there is no such file
-    cdef int check_file(self) except -1
+    cdef int inherit(self, int descriptor) except -1
+    cdef int check_owner(self) except -1
+    cdef int check_size(self) except -1
     cdef int open_unpublished(self) except -1
     cdef int allocate_file(self) except -1
     cdef int map_twice(self) noexcept nogil

@@ -12,6 +12,7 @@ class RingMapping(Mapping):
         capacity: SupportsIndex | None,
         control_size: SupportsIndex,
         path: str | bytes | PathLike[str] | PathLike[bytes] | None = None,
+        descriptor: int | None = None,
     ) -> Self: ...
     @property
     def control_size(self) -> int: ...

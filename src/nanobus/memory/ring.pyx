@@ -16,8 +16,8 @@ from posix.unistd cimport getpid
 
 from nanobus.memory.mapping cimport Mapping, checked_size, mapping_error
 from nanobus.memory.platform cimport (
-    allocate, close_file, exceeds_memory, fill_holes, link_named, link_unnamed, map_file, open_existing, open_memory,
-    open_new, open_unnamed, page_size, reserve, seal_size, unlink_named, unmap,
+    allocate, close_file, duplicate, exceeds_memory, fill_holes, link_named, link_unnamed, map_file, open_existing,
+    open_memory, open_new, open_unnamed, page_size, reserve, seal_size, unlink_named, unmap,
 )
 
 import os
@@ -45,6 +45,9 @@ cdef class RingMapping(Mapping):
     path : str or path-like, optional
         Attach to this file if it exists, else make new bytes that `publish` gives this name. None: anonymous memory,
         which nobody can resize.
+    descriptor : int, optional
+        Map the bytes behind this descriptor, which some other process has made; it stays the caller's. `path` is then
+        only their name.
 
     Attributes
     ----------
@@ -74,7 +77,7 @@ cdef class RingMapping(Mapping):
     on some file systems) a process that dies before `publish` leaves a `.nanobus-*` file in the directory.
     """
 
-    def __cinit__(self, capacity, control_size, path=None):
+    def __cinit__(self, capacity, control_size, path=None, descriptor=None):
         cdef int error
         self.descriptor = -1
         self.maker = getpid()
@@ -82,12 +85,14 @@ cdef class RingMapping(Mapping):
         if capacity is not None:
             self.capacity = checked_capacity(capacity, self.control_size)
             self.size = self.control_size + self.capacity
-        if path is None:
-            self.open_anonymous()
-        else:
+        if path is not None:
             self.path = checked_path(path)
-            if not self.attach():
-                self.open_unpublished()
+        if descriptor is not None:
+            self.inherit(descriptor)
+        elif path is None:
+            self.open_anonymous()
+        elif not self.attach():
+            self.open_unpublished()
         error = self.map_twice()
         if error:
             raise mapping_error(error, f"map {self.size} bytes, {self.capacity} of them twice", self.path)
@@ -167,34 +172,45 @@ cdef class RingMapping(Mapping):
         if self.descriptor < 0:
             check_regular(self.path)
             raise mapping_error(-self.descriptor, "attach", self.path)
-        self.check_file()
-        self.size = self.control_size + self.capacity
+        self.check_size()
+        self.check_owner()
         with nogil:
             error = fill_holes(self.descriptor, self.size)
         if error:
             raise mapping_error(error, f"allocate {self.size} bytes", self.path)
         return True
 
-    cdef int check_file(self) except -1:
+    cdef int inherit(self, int descriptor) except -1:
+        self.descriptor = duplicate(descriptor)
+        if self.descriptor < 0:
+            raise mapping_error(-self.descriptor, f"duplicate the inherited descriptor {descriptor}", self.path)
+        self.check_size()
+
+    cdef int check_owner(self) except -1:
         status = os.fstat(self.descriptor)
         user, mode = os.geteuid(), stat.filemode(status.st_mode)
-        capacity = status.st_size - self.control_size
-        check_kind(self.path, status.st_mode)
         if status.st_uid != user:
             raise MappingError(EPERM, f"a ring must belong to its user {user}, got {status.st_uid}", self.path)
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise MappingError(EPERM, f"a ring must not be writable by other users, got mode {mode}", self.path)
+
+    cdef int check_size(self) except -1:
+        status = os.fstat(self.descriptor)
+        capacity = status.st_size - self.control_size
+        name = "anonymous memory" if self.path is None else repr(self.path)
+        check_kind(name, status.st_mode)
         if self.capacity and status.st_size != self.size:
             raise BusFormatError(
-                f"{self.path!r} must have {self.size} bytes, {self.control_size} of them control block, "
+                f"{name} must have {self.size} bytes, {self.control_size} of them control block, "
                 f"got {status.st_size}"
             )
         if not is_capacity(capacity):
             raise BusFormatError(
-                f"{self.path!r} must have {self.control_size} bytes of control block and a power of two >= "
+                f"{name} must have {self.control_size} bytes of control block and a power of two >= "
                 f"{smallest_capacity()} of ring, got {status.st_size} bytes"
             )
         self.capacity = capacity
+        self.size = self.control_size + self.capacity
 
     cdef int open_unpublished(self) except -1:
         cdef str folder = os.path.dirname(self.path)
@@ -284,14 +300,14 @@ cdef int check_regular(str path) except -1:
         status = os.lstat(path)
     except OSError:
         return 0
-    check_kind(path, status.st_mode)
+    check_kind(repr(path), status.st_mode)
 
 
-cdef int check_kind(str path, mode) except -1:
+cdef int check_kind(str name, mode) except -1:
     if not stat.S_ISREG(mode):
         kinds = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a FIFO",
                  stat.S_IFSOCK: "a socket"}
-        raise BusFormatError(f"{path!r} must be a regular file, it is {kinds.get(stat.S_IFMT(mode), 'a device')}")
+        raise BusFormatError(f"{name} must be a regular file, it is {kinds.get(stat.S_IFMT(mode), 'a device')}")
     return 0
 
 

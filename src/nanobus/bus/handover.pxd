@@ -1,0 +1,32 @@
+"""How a reader's line passes from one process to another, so that writers wait for it all the time.
+
+    parent    Bus.hold         takes a line at the head, names itself as its heir, and gets a Place
+    child     Bus.adopt        owner: parent -> child; reads on from the line's position, and publishes there
+              reader.close     frees the line, as every reader does: there is nothing to take back
+              dies             the line stands where it stood, and gates: its heir is alive, so that nobody reaps it
+    parent    place.reclaim    owner: child -> parent; the next child adopts it from there
+              place.let_go     frees it
+              dies             the line is like any other: its owner alone decides
+
+The child knows the line by a ticket: (index, turn, lender). Once the turn (control.pxd) is over, somebody else has it.
+"""
+from libc.stdint cimport uint32_t
+
+from nanobus.bus.claims cimport Claims
+from nanobus.bus.control cimport ReaderLine
+
+
+cdef class Place:
+    cdef object memory                  # keeps the control block mapped
+    cdef Claims claims
+    cdef ReaderLine *line
+    cdef uint32_t turn
+
+    cdef bint take_back(self) noexcept
+    cdef void release(self) noexcept
+
+
+# `line` belongs to this process, and to no handle.
+cdef Place new_place(object memory, const Claims *claims, ReaderLine *line)
+# Raises where the turn is over.
+cdef ReaderLine *adopt_line(Claims *claims, object ticket) except NULL
