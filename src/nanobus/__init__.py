@@ -1,6 +1,6 @@
 """nanobus: software made of nano-services on a lock-free, memory-mapped message bus.
 
-    messenger  routing                    lifecycle
+    messenger  routing   processes        lifecycle
     handlers   messages records codecs    the user's side
     schema                                what ids mean in a journal, then and now
     dispatch                              vtable, worker loop, outbox      compiled
@@ -41,6 +41,7 @@ from nanobus.errors import (
     SchemaMismatchError,
     StopTimeoutError,
     TooManyHandlesError,
+    WorkerDiedError,
 )
 from nanobus.field_types import Array, boolean, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
 from nanobus.handlers import Handler, every, on
@@ -96,6 +97,7 @@ __all__ = [
     "StopTimeoutError",
     "TooManyHandlesError",
     "Worker",
+    "WorkerDiedError",
     "WriterStatistics",
     "boolean",
     "every",

@@ -107,8 +107,16 @@ class StopTimeoutError(NanobusError, TimeoutError):
     """Workers had not stopped within the timeout; the message names them."""
 
 
-class HandlerError(NanobusError):
-    """A handler raised. The handler's own error is the `__cause__`.
+class DetailedError(NanobusError):
+    """One with attributes: they go with its pickle."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).__new__, (type(self), *self.args), self.__dict__
+
+
+class HandlerError(DetailedError):
+    """A handler raised. The handler's own error is the `__cause__`. Of one in another process, the cause of that is a
+    text with its traceback, which stands alone where the error does not pickle.
 
     Attributes
     ----------
@@ -117,7 +125,8 @@ class HandlerError(NanobusError):
     handler : type or None
         The handler's class; None where the message could not even be decoded.
     message : object or None
-        The message at hand; None outside of one (`__init__`, `on_start`, `on_loop`, `on_stop`).
+        The message at hand; None outside of one (`__init__`, `on_start`, `on_loop`, `on_stop`). Its repr where it comes
+        from another process and does not pickle.
     position : int or None
         Its position on the bus.
     """
@@ -130,7 +139,32 @@ class HandlerError(NanobusError):
         self.position = position
 
 
-class DivergenceError(NanobusError):
+class WorkerDiedError(DetailedError):
+    """The process of a worker ended before the worker did, and was not started again.
+
+    Attributes
+    ----------
+    worker : str
+        Name of the worker.
+    exit_code : int or None
+        What the process exited with; None: a signal ended it.
+    signal : str or None
+        Name of the signal, such as "SIGKILL".
+    position : int or None
+        On the bus: every message before it was handled. None: it had read its last one.
+    """
+
+    def __init__(
+        self, text: str, *, worker: str, exit_code: int | None, signal: str | None, position: int | None
+    ) -> None:
+        super().__init__(text)
+        self.worker = worker
+        self.exit_code = exit_code
+        self.signal = signal
+        self.position = position
+
+
+class DivergenceError(DetailedError):
     """A handler, run again on a recorded message, does not send what the record holds for it.
 
     Attributes

@@ -13,9 +13,11 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from nanobus.bus.base import Bus
-from nanobus.errors import BusClosedError, HandlerError, NanobusError, StopTimeoutError
+from nanobus.errors import BusClosedError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
 from nanobus.journaling import describe
+from nanobus.processes.placement import check_placement
+from nanobus.processes.supervision import WorkerProcess
 from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import Completion, RunningWorker
@@ -55,6 +57,7 @@ class Messenger:
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
         check_cursors(self.workers, bus)
+        check_placement(self.workers, bus)
         self.bus = bus
         self.config = config
         self._lock = threading.RLock()
@@ -62,7 +65,7 @@ class Messenger:
         messengers.add(self)
 
     def run(self) -> JoinHandles:
-        """Start every worker in a thread of its own, and return when all of them listen.
+        """Start every worker in a thread or a process of its own, and return when all of them listen.
 
         Handlers are made, each in its worker; when all are there `on_start` runs; then messages arrive, from the head
         of the bus as it was at the call.
@@ -71,6 +74,10 @@ class Messenger:
         ------
         HandlerError
             A handler's `__init__` failed. Nothing goes on running.
+        RoutingError
+            Something that a worker in a process of its own needs cannot be had there. Nothing was started.
+        WorkerDiedError
+            A worker's process ended before it was built. Nothing goes on running.
         NanobusError
             The messenger runs already, or was stopped before every worker had been started.
         """
@@ -179,9 +186,9 @@ class JoinHandles:
         self._go = Completion()                     # every worker is built, or none will start
         self._called_off = False
         self.schema: Schema | None = None           # of the journal they run on
-        self._error: HandlerError | None = None
+        self._error: NanobusError | None = None
         self._raised = False
-        self._workers: list[RunningWorker] = []
+        self._workers: list[RunningWorker | WorkerProcess] = []
 
     @property
     def finished(self) -> bool:
@@ -189,16 +196,19 @@ class JoinHandles:
         return self._go.is_set() and all(running.done.is_set() for running in self._workers)
 
     @property
-    def error(self) -> HandlerError | None:
-        """The first error that stopped the messenger, if one did."""
+    def error(self) -> NanobusError | None:
+        """The first error that stopped the messenger, if one did: a HandlerError or WorkerDiedError."""
         return self._error
 
     def statistics(self) -> dict[str, dict[str, int]]:
-        """Return worker name -> counters: messages handled, skipped (no receiver here), failures, held (outbox)."""
+        """Return worker name -> counters: messages handled, skipped (no receiver here), failures, held (outbox).
+
+        A worker in a process is asked, for at most a second, and has `restarts` as well.
+        """
         return {one.worker.name: one.statistics() for one in self._workers}
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until every worker has stopped, then raise the first handler error if there was one.
+        """Wait until every worker has stopped, then raise the first error of a handler or a process if there was one.
 
         KeyboardInterrupt stops and drains before it is raised; a second one does not wait for the draining.
 
@@ -206,6 +216,8 @@ class JoinHandles:
         ------
         HandlerError
             With handler, message and position; raised once.
+        WorkerDiedError
+            With name, exit code or signal, and position; raised once.
         StopTimeoutError
             Some worker still runs after `timeout` seconds.
         """
@@ -261,7 +273,8 @@ class JoinHandles:
     def _start(self) -> None:
         self.schema = describe(self._messenger.bus, self._messenger.workers)
         for worker in self._messenger.workers:
-            self._workers.append(RunningWorker(self, worker, self._messenger.bus, self._messenger.config))
+            kind = WorkerProcess if worker.process else RunningWorker
+            self._workers.append(kind(self, worker, self._messenger.bus, self._messenger.config))
         for running in self._workers:
             running.start()
         self._go_if_all_are_built()                 # nobody else says so where there are no workers
@@ -286,6 +299,11 @@ class JoinHandles:
         self._go_if_all_are_built()
         self._go.wait(None)
         return not self._called_off
+
+    def starts(self) -> bool | None:
+        """Whether the workers start; None while not every one is built."""
+        self._go_if_all_are_built()
+        return not self._called_off if self._go.is_set() else None
 
     def call_off(self) -> None:
         """Start no worker, unless all have been started."""
@@ -325,11 +343,14 @@ class JoinHandles:
         self._error = None
         self._go.set()
 
+    def read_last(self) -> None:
+        """Hear that a worker has read its last message. Who needs to know asks `nobody_reads`."""
+
     def nobody_reads(self) -> bool:
         """Whether every worker has read its last message."""
         return all(running.reads_no_more for running in self._workers)
 
-    def fail(self, error: HandlerError) -> None:
+    def fail(self, error: NanobusError) -> None:
         """Keep the first error, log the others, and stop everything."""
         with self._lock:
             first = self._error is None

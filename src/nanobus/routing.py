@@ -18,6 +18,7 @@ from nanobus.schema import Schema, upcasting_codec
 
 Source = type[Handler] | int
 Routes = Mapping[tuple[Source, type], Sequence[type[Handler]]]
+Process = bool | Literal["spawn", "fork"]
 ErrorPolicy = Literal["stop", "skip"] | Callable[[HandlerError], object]
 
 KIBIBYTE = 1024
@@ -52,6 +53,20 @@ class Worker:
         with the message that ended the last one, if a handler's error did; a cursor that there was not, with the oldest
         message on the bus. One worker at a time.
         None: from the head of the bus when the messenger runs.
+    process : bool, "spawn" or "fork"
+        False: a thread. True or "spawn": a process of its own, a new interpreter. Handler classes, messages, `on_error`
+        and the config travel there by pickle: classes as names of what can be imported, also from the main module, as
+        long as that one runs its messenger only where `if __name__ == "__main__"` holds. The bus must be a CircularBus
+        or a JournalBus on disk. "fork": a copy of this process, where nothing has to be pickled, and where whatever
+        lock another thread holds at that moment is held for ever.
+    restart : "never" or "on-failure"
+        What happens when the process dies, killed or by a crash: WorkerDiedError from `join`, or another process, which
+        goes on at the worker's cursor, or with the first message that was not handled to its end; meanwhile writers
+        wait for it as for any reader. A handler's error is no death: `on_error` says what it does.
+    max_restarts : int
+        So many times; the next death is a WorkerDiedError.
+    backoff : float
+        Seconds before the first restart; twice as long before each further one.
 
     Raises
     ------
@@ -69,6 +84,10 @@ class Worker:
         idle: float = 0.001,
         outbox_limit: int = DEFAULT_OUTBOX_LIMIT,
         cursor: str | None = None,
+        process: Process = False,
+        restart: Literal["never", "on-failure"] = "never",
+        max_restarts: int = 3,
+        backoff: float = 0.1,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"a worker's name must be a text, got {name!r}")
@@ -80,6 +99,16 @@ class Worker:
             raise ValueError(f"outbox_limit must be >= {KIBIBYTE} bytes, got {outbox_limit!r}")
         if cursor is not None and (not isinstance(cursor, str) or cursor in ("", "oldest", "newest")):
             raise ValueError(f'cursor must be a name other than "oldest" and "newest", got {cursor!r}')
+        if process not in (False, True, "spawn", "fork"):
+            raise ValueError(f'process must be False, True, "spawn" or "fork", got {process!r}')
+        if restart not in ("never", "on-failure"):
+            raise ValueError(f'restart must be "never" or "on-failure", got {restart!r}')
+        if restart != "never" and not process:
+            raise ValueError(f"restart={restart!r} is for a worker in a process of its own, and {name!r} has none")
+        if isinstance(max_restarts, bool) or not isinstance(max_restarts, int) or max_restarts < 0:
+            raise ValueError(f"max_restarts must be an int >= 0, got {max_restarts!r}")
+        if not isinstance(backoff, (int, float)) or not 0 <= backoff < 1e6:
+            raise ValueError(f"backoff must be >= 0 seconds, got {backoff!r}")
         self.name = name
         self.handlers = tuple(handlers)
         for handler in self.handlers:
@@ -89,6 +118,10 @@ class Worker:
         self.idle = idle
         self.outbox_limit = outbox_limit
         self.cursor = cursor
+        self.process = process
+        self.restart = restart
+        self.max_restarts = max_restarts
+        self.backoff = backoff
 
     def __repr__(self) -> str:
         return f"Worker({self.name!r}, [{', '.join(handler.__qualname__ for handler in self.handlers)}])"

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any, Protocol
 
-from nanobus.bus.base import Bus
+from nanobus.bus.base import Bus, BusReader
 from nanobus.dispatch.known_sends import KnownSends
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop
@@ -30,6 +30,7 @@ class Crew(Protocol):
     def meet(self) -> bool: ...
     def call_off(self) -> None: ...
     def fail(self, error: HandlerError) -> None: ...
+    def read_last(self) -> None: ...                    # a worker has read its last message
     def nobody_reads(self) -> bool: ...
     def request_stop(self, drain: bool = True) -> None: ...
 
@@ -66,10 +67,10 @@ class Completion:
 
 class RunningWorker:
     """One worker in a thread: its reader, its writer, its handlers, its loop. Made in the caller's thread, so that it
-    reads from there on; everything else happens in its own.
+    reads from there on, or from where `reader` stands; everything else happens in its own.
     """
 
-    def __init__(self, crew: Crew, worker: Worker, bus: Bus, config: Any) -> None:
+    def __init__(self, crew: Crew, worker: Worker, bus: Bus, config: Any, reader: BusReader | None = None) -> None:
         self.worker = worker
         self.thread: threading.Thread | None = None
         self.built = Completion()
@@ -81,7 +82,7 @@ class RunningWorker:
         self._stop_at: int | None = None
         self._runs = False
         self._abandoned = False
-        self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor)
+        self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor) if reader is None else reader
         try:
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
@@ -92,7 +93,7 @@ class RunningWorker:
             raise
 
     def start(self) -> None:
-        self.thread = threading.Thread(target=self._run, name=self.worker.name, daemon=True)
+        self.thread = threading.Thread(target=self.run, name=self.worker.name, daemon=True)
         try:
             self.thread.start()
         except RuntimeError as error:
@@ -100,7 +101,8 @@ class RunningWorker:
                 raise error.__context__ from None
             raise
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Be the worker, in this thread, until it stops."""
         with self._lock:
             self._runs = not self._abandoned
         if not self._runs:
@@ -142,7 +144,7 @@ class RunningWorker:
         self._crew.call_off()
         self._reader.close()
         self._writer.close()
-        self.reads_no_more = True
+        self._read_last()
         self.done.set()
 
     def _make_loop(self) -> bool:
@@ -159,7 +161,7 @@ class RunningWorker:
         """Let writers pass, say goodbye, send what was held back."""
         try:
             self._reader.close()
-            self.reads_no_more = True
+            self._read_last()
             self._staff.stop()
             self._flush()
             self._writer.close()
@@ -167,8 +169,12 @@ class RunningWorker:
         except BaseException as error:
             self._crew.fail(self._staff.describe(None, None, None, error))
         finally:
-            self.reads_no_more = True
+            self._read_last()
             self.done.set()
+
+    def _read_last(self) -> None:
+        self.reads_no_more = True
+        self._crew.read_last()
 
     def _known_sends(self, bus: Bus) -> KnownSends | None:
         """What a former life of this worker has sent because of messages that it will handle again."""

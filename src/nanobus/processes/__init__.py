@@ -1,0 +1,17 @@
+"""Layer 5: workers in processes of their own.
+
+supervision  WorkerProcess: one such worker, as its messenger sees it; notices its death, starts it anew
+lives        one process: launched, told what is new, listened to until it ends
+launching    a child process: spawned or forked
+placement    what travels to the child: the worker, its config, its bus
+child        what runs in the child: the worker, and the thread that listens to the parent
+reports      what the child says of errors and log records
+channel      the socket between the two, and all that is said through it
+
+    messenger                                        child
+    JoinHandles - WorkerProcess ---- channel ---- ChildCrew - RunningWorker
+         `------- RunningWorker                                    |
+                      `------------------- bus --------------------'
+
+May import: staff, running, routing, journaling and what is below; not the messenger.
+"""

@@ -1,0 +1,235 @@
+"""The socket between a messenger and a worker's process, and all that is said through it.
+
+    parent                                child
+    Assignment  ----------------------->            what to be; a forked child has it already
+                <-----------------------  Refused   it cannot be had here: nothing was started
+                <-----------------------  Built     its handlers are made
+    Begin       ----------------------->            every worker is built, or none will start
+                <-----------------------  Logged, Failed, StopWanted, at any time
+    StopAt      ----------------------->            at any time after Begin; the earliest counts
+    Count       ----------------------->            at any time
+                <-----------------------  Counted
+                <-----------------------  ReadLast  it reads no more
+    NobodyReads ----------------------->            nor does any other worker
+                <-----------------------  Done      and then it exits
+
+Each end notices the death of the other one by the end of the stream. An object is a pickle behind its length; what
+may not be read at the other end is a pickle of its own inside, as bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import socket
+import struct
+import threading
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+LENGTH = struct.Struct("<Q")
+CHUNK = 1 << 16
+NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)      # a program may have SIGPIPE end it
+channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a child is to be."""
+
+    name: str                               # of the worker
+    parent: int                             # process id
+    main: dict[str, Any]                    # for multiprocessing.spawn.prepare
+    parts: tuple[tuple[str, bytes], ...]    # what it is called in an error, pickle; the last one is (worker, config)
+    bus: bytes                              # pickle of (function, arguments)
+    descriptors: tuple[int, ...]            # inherited for the bus alone
+    ticket: tuple[int, int, int] | None     # for its place on the bus; None: it has a named cursor
+    log_levels: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    starts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StopAt:
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    number: int                             # of the question, which the answer repeats
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyReads:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLast:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class StopWanted:
+    drain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    number: int
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A HandlerError, in parts."""
+
+    text: str
+    handler: int | None                     # index in worker.handlers
+    message: bytes | None
+    message_text: str | None                # where the message itself cannot be had
+    position: int | None
+    notes: tuple[str, ...]
+    cause: bytes | None
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    error: bytes | None                     # of a NanobusError
+    text: str
+    traceback: str
+
+
+class Channel:
+    """One end. Anybody may send; one thread receives."""
+
+    def __init__(self, stream: socket.socket) -> None:
+        self.closed = False                 # by the other end
+        self._socket = stream
+        self._lock = threading.Lock()
+        self._received = bytearray()
+        channels.add(self)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, word: object) -> None:
+        """Send an object; nothing happens where the other end is gone, which `receive` will notice."""
+        body = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
+        try:
+            with self._lock:
+                self._socket.sendall(LENGTH.pack(len(body)) + body, NO_SIGNAL)
+        except OSError:
+            self.closed = True
+
+    def receive(self) -> list[Any]:
+        """Return the objects that have arrived, once `poll` says that something has; `closed` tells the end."""
+        try:
+            chunk = self._socket.recv(CHUNK)
+        except OSError:
+            chunk = b""
+        self.closed = self.closed or not chunk
+        self._received += chunk
+        words = []
+        while len(self._received) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
+            if len(self._received) < end:
+                break
+            words.append(pickle.loads(memoryview(self._received)[LENGTH.size : end]))
+            del self._received[:end]
+        return words
+
+    def receive_rest(self) -> list[Any]:
+        """Return what has arrived from an end that will send no more, without waiting for the end of the stream."""
+        words = []
+        while not self.closed and is_readable(self._socket):
+            words += self.receive()
+        return words
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def is_readable(stream: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def open_pair() -> tuple[Channel, socket.socket]:
+    """Return the parent's end, and the socket that a child is to have."""
+    own, others = socket.socketpair()
+    return Channel(own), others
+
+
+def close_channels() -> None:
+    """In a forked child: they are the parent's, and must end with it."""
+    for channel in list(channels):
+        channel.close()
+
+
+class Alarm:
+    """Wakes the thread that polls it. Ringing is safe from any thread and signal handler."""
+
+    def __init__(self) -> None:
+        self.ear, self.bell = socket.socketpair()
+        self.ear.setblocking(False)
+        self.bell.setblocking(False)
+
+    def fileno(self) -> int:
+        return self.ear.fileno()
+
+    def ring(self) -> None:
+        with suppress(OSError):             # full: it rings already; closed: nobody listens any more
+            self.bell.send(b"\0")
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until it rings, but no longer; then hush it."""
+        poll = select.poll()
+        poll.register(self.ear, select.POLLIN)
+        poll.poll(seconds * 1000)
+        self.hush()
+
+    def hush(self) -> bytes:
+        """Return what has been rung: of signals their numbers."""
+        try:
+            return self.ear.recv(CHUNK)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        self.ear.close()
+        self.bell.close()
+
+
+def open_process(process: int) -> int | None:
+    """Return a descriptor that is readable once the process has ended; None where there is no such thing."""
+    try:
+        return os.pidfd_open(process)
+    except (AttributeError, OSError):
+        return None
+
+
+os.register_at_fork(after_in_child=close_channels)

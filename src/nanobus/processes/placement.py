@@ -1,0 +1,127 @@
+"""What travels to a worker's process: the worker and the config as pickles, which name classes; the bus as a place."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Iterator, Sequence
+from multiprocessing import process
+from typing import Any
+
+from nanobus.bus.base import Bus
+from nanobus.bus.sharing import SharedBus
+from nanobus.errors import NanobusError, RoutingError
+from nanobus.processes.channel import Assignment
+from nanobus.routing import Worker
+
+
+def check_placement(workers: Sequence[Worker], bus: Bus) -> None:
+    """Raise RoutingError for a worker in a process of its own whose bus cannot be had there."""
+    for worker in workers:
+        if worker.process:
+            try:
+                shared(bus).carriage()
+            except NanobusError as error:
+                raise RoutingError(f"worker {worker.name!r} cannot have a process of its own: {error}") from error
+
+
+def shared(bus: Bus) -> SharedBus:
+    if not isinstance(bus, SharedBus):
+        raise NanobusError(f"a {type(bus).__qualname__} cannot be had in another process, a CircularBus can")
+    return bus
+
+
+def assignment_of(worker: Worker, bus: SharedBus, config: Any) -> Assignment:
+    """Return what a child is told, but for its place on the bus. A forked child has the worker and the config already.
+
+    Raises
+    ------
+    RoutingError
+        Something cannot travel; the text names the worker, the part and the reason.
+    """
+    function, arguments, descriptors = bus.carriage()
+    forked = worker.process == "fork"
+    parts = () if forked else tuple((what, pickled(worker, what, part)) for what, part in parts_of(worker, config))
+    return Assignment(
+        name=worker.name,
+        parent=os.getpid(),
+        main={} if forked else main_module(worker),
+        parts=parts,
+        bus=pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL),
+        descriptors=() if forked else descriptors,
+        ticket=None,
+        log_levels=log_levels(),
+    )
+
+
+def parts_of(worker: Worker, config: Any) -> Iterator[tuple[str, Any]]:
+    """What travels, one by one so that an error can name it; in the end (worker, config), which is what is used."""
+    yield "its config", config
+    yield "its on_error", worker.on_error
+    for handler in worker.handlers:
+        yield f"its handler {handler.__qualname__}", handler
+    for source, message in worker.routes:
+        yield f"its message {message.__qualname__}", message
+        if isinstance(source, type):
+            yield f"its source {source.__qualname__}", source
+    yield "the worker", (worker, config)
+
+
+def pickled(worker: Worker, what: str, part: object) -> bytes:
+    try:
+        return pickle.dumps(part, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        raise RoutingError(
+            f"worker {worker.name!r} cannot have a process of its own, {what} does not travel: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def opened(assignment: Assignment) -> tuple[Worker, Any]:
+    """Return the worker and its config, in the child."""
+    part: Any = None
+    for what, packed in assignment.parts:
+        try:
+            part = pickle.loads(packed)
+        except Exception as error:
+            raise RoutingError(
+                f"worker {assignment.name!r} cannot have a process of its own, {what} cannot be had there: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    worker, config = part
+    return worker, config
+
+
+def main_module(worker: Worker) -> dict[str, Any]:
+    """What `multiprocessing.spawn.prepare` makes the parent's `__main__` of.
+
+    Not `get_preparation_data`: that one settles for good by which method the whole program starts its processes.
+    """
+    if getattr(process.current_process(), "_inheriting", False):
+        raise NanobusError(
+            "a worker's process imports the main module, and that one runs a messenger: it must do so only where "
+            '`if __name__ == "__main__":` holds'
+        )
+    origin = process.ORIGINAL_DIR  # type: ignore[attr-defined]
+    found: dict[str, Any] = {
+        "name": worker.name,
+        "orig_dir": origin,
+        "sys_argv": sys.argv,
+        "sys_path": [origin if one == "" and origin is not None else one for one in sys.path],
+    }
+    main = sys.modules["__main__"]
+    name = getattr(main.__spec__, "name", None)
+    path = getattr(main, "__file__", None)
+    if name is not None:
+        found["init_main_from_name"] = name
+    elif path is not None:
+        found["init_main_from_path"] = os.path.normpath(os.path.join(origin or "", path))
+    return found
+
+
+def log_levels() -> dict[str, int]:
+    """The levels of every logger that has one of its own."""
+    loggers = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
+    return {"": logging.root.level} | {name: one.level for name, one in loggers.items() if one.level}

@@ -1,0 +1,141 @@
+"""The messages and handlers of the tests of workers in processes: what the child can import."""
+
+import logging
+import os
+import signal
+import time
+
+import msgspec
+
+from nanobus import Handler, Record, every, f64, message, on
+
+OUTSIDE = 500
+
+
+@message(id=1201)
+class Question(msgspec.Struct):
+    value: int
+
+
+@message(id=1202)
+class Reply(msgspec.Struct):
+    value: int
+    process: int = 0
+
+
+class Oracle(Handler, id=150):
+    """Answers each question, and says from which process; what else it does, the question's value says."""
+
+    @on(Question)
+    def question(self, question):
+        match question.value:
+            case -1:
+                raise ValueError("no answer to this")
+            case -2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            case -3:
+                os._exit(7)
+            case -4:
+                raise UnpicklableError(lambda: None)
+            case -5:
+                logger = logging.getLogger("oracle")
+                logger.warning("asked %d by %s", question.value, "somebody", extra={"does_not_travel": lambda: None})
+                logging.getLogger("oracle").info("too quiet")
+                logging.getLogger("oracle.loud").debug("loud enough")
+            case -6:
+                os.kill(os.getpid(), signal.SIGTERM)
+            case -7:
+                os.kill(os.getpid(), signal.SIGINT)
+            case -8:
+                time.sleep(3600)
+        self.send(Reply(question.value, os.getpid()))
+
+
+class UnpicklableError(Exception):
+    def __init__(self, function):
+        super().__init__("it has a function", function)
+
+
+class Listener(Handler, id=151):
+    """Keeps the answers; stops the messenger once it has as many as the config wants."""
+
+    @on(Reply)
+    def reply(self, reply):
+        self.config["seen"].append((reply.value, reply.process))
+        if len(self.config["seen"]) == self.config.get("enough"):
+            self.stop()
+
+
+class Pinger(Handler, id=152):
+    """Asks one question after the other, each once the last one was answered."""
+
+    def on_start(self):
+        self.send(Question(0))
+
+    @on(Reply)
+    def reply(self, reply):
+        if reply.value == 200:
+            self.stop()
+        else:
+            self.send(Question(reply.value + 1))
+
+
+class Distant(Handler, id=153):
+    """Notes what happens to it in a file: the only thing it shares with the test."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.note("made")
+
+    def note(self, text):
+        with open(self.config["notes"], "a") as file:
+            file.write(f"{text}\n")
+
+    def on_start(self):
+        self.note("started")
+
+    @on(Question)
+    def question(self, question):
+        time.sleep(self.config.get("seconds", 0))
+        self.note(question.value)
+
+    def on_stop(self):
+        self.note("stopped")
+
+
+class Ticking(Handler, id=154):
+    @every(0.001)
+    def tick(self):
+        self.send(Reply(1, os.getpid()))
+
+
+class Stubborn(Handler, id=155):
+    def __init__(self, config):
+        raise OSError("will not be made")
+
+
+class DiesAtBirth(Handler, id=156):
+    def __init__(self, config):
+        os._exit(3)
+
+
+class Quitter(Handler, id=157):
+    """Stops the messenger at the first answer."""
+
+    @on(Reply)
+    def reply(self, reply):
+        self.stop()
+
+
+class Claiming(Handler, id=158):
+    """Dies with a claim open."""
+
+    @on(Question)
+    def question(self, question):
+        with self.claim(Measure):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@message(id=1203)
+class Measure(Record):
+    value: f64
