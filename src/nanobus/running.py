@@ -65,6 +65,16 @@ class Completion:
         return self._happened
 
 
+def start(thread: threading.Thread) -> None:
+    """Start a thread; an interrupt meanwhile is raised as what it is."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if isinstance(error.__context__, KeyboardInterrupt):    # it upset the locks of `threading`, which said so
+            raise error.__context__ from None
+        raise
+
+
 class RunningWorker:
     """One worker in a thread: its reader, its writer, its handlers, its loop. Made in the caller's thread, so that it
     reads from there on, or from where `reader` stands; everything else happens in its own.
@@ -94,12 +104,7 @@ class RunningWorker:
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self.run, name=self.worker.name, daemon=True)
-        try:
-            self.thread.start()
-        except RuntimeError as error:
-            if isinstance(error.__context__, KeyboardInterrupt):    # it upset the locks of `threading`, which said so
-                raise error.__context__ from None
-            raise
+        start(self.thread)
 
     def run(self) -> None:
         """Be the worker, in this thread, until it stops."""

@@ -352,6 +352,21 @@ def test_terminated_child_stops_everything_in_order(tmp_path):
     assert seen == []
 
 
+def test_child_that_is_terminated_twice_does_not_drain(tmp_path):
+    config = {"notes": tmp_path / "notes", "seconds": 0.05}
+    bus = CircularBus(1 << 16)
+    with Messenger(bus, [distant()], config).run() as handles:
+        for value in range(200):
+            bus.sender(OUTSIDE).send(Question(value))
+        [child] = psutil.Process().children()
+        for _ in range(2):
+            child.terminate()
+            time.sleep(0.2)                                 # two signals at once are one
+        handles.join(60)
+    assert len(lines(config["notes"])) < 203
+    assert lines(config["notes"])[-1] == "stopped"
+
+
 def test_interrupt_of_a_child_is_for_the_parent_to_see():
     seen = ask([-7, 2], [oracle(), listener()])
     assert [value for value, _ in seen] == [-7, 2]
@@ -378,6 +393,32 @@ def test_program_that_is_interrupted_stops_its_children(tmp_path):
     assert errors.endswith("KeyboardInterrupt\n")
     assert errors.count("Traceback") == 1
     assert lines(notes) == ["made", "started", *map(str, range(5)), "stopped"]
+
+
+def test_program_that_is_interrupted_twice_does_not_wait_for_its_children_to_drain(tmp_path):
+    code = """
+        import os, signal, sys, threading, time
+        from nanobus import CircularBus, Messenger, Worker
+        from placed import OUTSIDE, Distant, Question
+
+        def interrupt():
+            for _ in range(2):
+                time.sleep(0.5)
+                os.killpg(0, signal.SIGINT)
+
+        if __name__ == "__main__":
+            os.setpgrp()
+            bus = CircularBus(1 << 16)
+            worker = Worker("distant", [Distant], {(OUTSIDE, Question): [Distant]}, process=True)
+            with Messenger(bus, [worker], {"notes": sys.argv[1], "seconds": 0.05}).run() as handles:
+                for value in range(1000):
+                    bus.sender(OUTSIDE).send(Question(value))
+                threading.Thread(target=interrupt).start()
+                handles.join()
+    """
+    notes = tmp_path / "notes"
+    run(code, notes, code_expected=-signal.SIGINT)
+    assert len(lines(notes)) < 1003
 
 
 def test_main_module_that_runs_a_messenger_when_it_is_imported_is_told_so(tmp_path):

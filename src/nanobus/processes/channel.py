@@ -136,13 +136,10 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, word: object) -> None:
-        """Send an object; nothing happens where the other end is gone, which `receive` will notice."""
+        """Send an object; nothing happens where the other end is gone, which `receive` notices once all is read."""
         body = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
-        try:
-            with self._lock:
-                self._socket.sendall(LENGTH.pack(len(body)) + body, NO_SIGNAL)
-        except OSError:
-            self.closed = True
+        with self._lock, suppress(OSError):
+            self._socket.sendall(LENGTH.pack(len(body)) + body, NO_SIGNAL)
 
     def receive(self) -> list[Any]:
         """Return the objects that have arrived, once `poll` says that something has; `closed` tells the end."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import process, spawn
@@ -136,25 +137,33 @@ class Child:
     # ---- what the parent and the system say
 
     def _listen(self) -> None:
+        """Hear until the parent is gone; a child that is deaf must not go on either."""
+        try:
+            self._hear_everything()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(ORPHANED)
+
+    def _hear_everything(self) -> None:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._alarm, select.POLLIN)
         parent = open_process(self._assignment.parent)
         if parent is not None:
             poll.register(parent, select.POLLIN)
+        elif os.getppid() != self._assignment.parent:
+            return
         for word in self._words:
             self._hear(word)
-        while os.getppid() == self._assignment.parent:
-            for descriptor, _ in poll.poll():
-                if descriptor == self._alarm.fileno():
-                    self._terminations += self._alarm.hush().count(signal.SIGTERM)
-                    self._terminate()
-                elif descriptor == self._channel.fileno():
-                    for word in self._channel.receive():
-                        self._hear(word)
-                    if self._channel.closed:
-                        os._exit(ORPHANED)
-        os._exit(ORPHANED)
+        ready: set[int] = set()
+        while parent not in ready and not self._channel.closed:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if self._alarm.fileno() in ready:
+                self._terminate(self._alarm.hush().count(signal.SIGTERM))
+            if self._channel.fileno() in ready:
+                for word in self._channel.receive():
+                    self._hear(word)
 
     def _hear(self, word: object) -> None:
         match word:
@@ -169,13 +178,16 @@ class Child:
                 running = self._running
                 self._channel.send(Counted(number, running.statistics() if running else {}))
 
-    def _terminate(self) -> None:
+    def _terminate(self, signals: int) -> None:
         """The first SIGTERM drains, here and everywhere; the second one does not wait for that."""
-        if self._terminations == 1:
-            self.request_stop()
-        if self._terminations and self._bus is not None:
+        if not signals:
+            return
+        self._terminations += signals
+        drains = self._terminations == 1
+        self.request_stop(drains)
+        if self._bus is not None:
             with suppress(BusClosedError):              # it has stopped
-                self._stop(self._bus.head if self._terminations == 1 else 0)
+                self._stop(self._bus.head if drains else 0)
 
     def _stop(self, position: int) -> None:
         with self._lock:

@@ -35,6 +35,9 @@ class Life:
             else:
                 path = assignment.main["sys_path"]
                 self._process = spawn(assignment.name, path, stream, assignment.descriptors)
+        except BaseException:
+            self._channel.close()
+            raise
         finally:
             stream.close()
         self._end = open_process(self._process.pid)

@@ -19,7 +19,7 @@ from nanobus.processes.lives import Life
 from nanobus.processes.placement import assignment_of, shared
 from nanobus.processes.reports import handle, handler_error, refusal
 from nanobus.routing import Worker
-from nanobus.running import Completion
+from nanobus.running import Completion, start
 
 logger = logging.getLogger("nanobus")
 
@@ -69,7 +69,7 @@ class WorkerProcess:
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self._supervise, name=f"nanobus-{self.worker.name}", daemon=True)
-        self.thread.start()
+        start(self.thread)
 
     def request_stop(self, position: int) -> None:
         """Stop before the slot at `position`; of several requests the earliest counts. Safe from any thread.
