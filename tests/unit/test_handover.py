@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from nanobus import BusFormatError, BusFullError, CircularBus, JournalBus, NanobusError
+from nanobus import BusClosedError, BusFormatError, BusFullError, CircularBus, JournalBus, NanobusError
 
 
 def fill(bus):
@@ -112,3 +112,43 @@ def test_closed_bus_has_no_places():
     bus.close()
     with pytest.raises(NanobusError, match="the bus is closed"):
         bus.hold()
+
+
+def test_journal_with_a_place_is_in_use_until_that_is_let_go(tmp_path):
+    journal = JournalBus(tmp_path / "journal")
+    place = journal.hold()
+    journal.close()
+    with JournalBus(tmp_path / "journal") as other:
+        assert other.recovery.reason == "joined"
+        assert len(other.statistics().readers) == 1
+    place.let_go()
+    with JournalBus(tmp_path / "journal") as alone:
+        assert alone.recovery.reason == "clean"
+        assert alone.statistics().readers == ()
+
+
+def test_bus_that_is_closed_settles_nothing():
+    bus = CircularBus(4096)
+    bus.close()
+    with pytest.raises(BusClosedError, match="the bus is closed"):
+        bus.reap()
+
+
+class Bell:
+    rings = 0
+
+    def ring(self):
+        self.rings += 1
+
+
+@pytest.mark.parametrize("kind", ["ring", "journal"])
+def test_alarm_rings_when_the_bus_is_closed(kind):
+    bus = CircularBus(4096) if kind == "ring" else JournalBus()
+    early, late, dropped = Bell(), Bell(), Bell()
+    bus.watch(early)
+    bus.watch(dropped)
+    del dropped
+    assert early.rings == 0
+    bus.close()
+    bus.watch(late)
+    assert (early.rings, late.rings) == (1, 1)

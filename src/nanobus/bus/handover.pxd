@@ -12,21 +12,25 @@ The child knows the line by a ticket: (index, turn, lender). Once the turn (cont
 """
 from libc.stdint cimport uint32_t
 
+from nanobus.bus.base cimport Bus
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ReaderLine
 
 
 cdef class Place:
+    cdef Bus bus
     cdef object memory                  # keeps the control block mapped
     cdef Claims claims
     cdef ReaderLine *line
     cdef uint32_t turn
+    cdef object __weakref__
 
+    cdef bint is_held(self) noexcept    # by this process, whether a child reads there or not
     cdef bint take_back(self) noexcept
     cdef void release(self) noexcept
 
 
 # `line` belongs to this process, and to no handle.
-cdef Place new_place(object memory, const Claims *claims, ReaderLine *line)
+cdef Place new_place(Bus bus, object memory, const Claims *claims, ReaderLine *line)
 # Raises where the turn is over.
 cdef ReaderLine *adopt_line(Claims *claims, object ticket) except NULL

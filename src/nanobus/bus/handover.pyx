@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from posix.unistd cimport getpid
 
+from nanobus.bus.base cimport Bus
 from nanobus.bus.claims cimport Claims, release_reader_line
 from nanobus.bus.control cimport GATING_TURN, ReaderLine
 from nanobus.bus.waiting cimport wake
@@ -33,6 +34,7 @@ cdef class Place:
     def let_go(self):
         """Let writers pass, unless somebody alive reads here."""
         self.release()
+        self.bus.let_others_in()
 
     cdef void release(self) noexcept:
         if self.take_back():
@@ -40,11 +42,16 @@ cdef class Place:
             fence_full()
             wake(self.claims.control)
 
+    cdef bint is_held(self) noexcept:
+        return (
+            self.line != NULL and process_of(self.claims.owner) == <uint64_t> getpid()      # else half made; or forked
+            and turn_of(self.line) == self.turn and load_acquire(&self.line.heir) == self.claims.owner
+            and load_acquire(&self.line.owner) != 0
+        )
+
     cdef bint take_back(self) noexcept:
         cdef uint64_t owner
-        if self.line == NULL or process_of(self.claims.owner) != <uint64_t> getpid():
-            return False                                    # half made; or forked, and the parent's
-        if turn_of(self.line) != self.turn or load_acquire(&self.line.heir) != self.claims.owner:
+        if not self.is_held():
             return False
         owner = load_acquire(&self.line.owner)
         if owner != self.claims.owner:
@@ -54,8 +61,9 @@ cdef class Place:
         return True
 
 
-cdef Place new_place(object memory, const Claims *claims, ReaderLine *line):
+cdef Place new_place(Bus bus, object memory, const Claims *claims, ReaderLine *line):
     cdef Place place = Place.__new__(Place)
+    place.bus = bus
     place.memory = memory
     place.claims = claims[0]
     place.line = line

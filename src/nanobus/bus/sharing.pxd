@@ -8,8 +8,15 @@ from nanobus.memory.mapping cimport Mapping
 cdef class SharedBus(Bus):
     cdef Mapping memory                 # the control block
     cdef Claims claims
+    cdef object places                  # WeakSet of the Places that were made here
+    cdef object alarms                  # WeakSet of what rings when this object is closed
     cdef bint fence_after_commit        # this process cannot be reached by the heavy fence of a parker
 
+    # Whether the bus is open; then its lines are this process's business until `end_work`.
+    cdef bint begin_work(self)
+    cdef int end_work(self) except -1
+    # Whether a line here is lent to a child process.
+    cdef bint lends_lines(self)
     # Let go of the reader's line without freeing it; NULL: not now, as it does not gate everybody yet.
     cdef ReaderLine *lend_line(self, BusReader reader)
     # A reader that goes on where `line` stands, which belongs to this process.

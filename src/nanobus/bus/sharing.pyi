@@ -1,10 +1,13 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from typing_extensions import disjoint_base
 
 from nanobus.bus.base import Bus, BusReader
 from nanobus.bus.handover import Place
+
+class Alarm(Protocol):
+    def ring(self) -> None: ...
 
 @disjoint_base
 class SharedBus(Bus):
@@ -12,3 +15,4 @@ class SharedBus(Bus):
     def hold(self) -> Place: ...
     def adopt(self, ticket: tuple[int, int, int]) -> BusReader: ...
     def reap(self) -> None: ...
+    def watch(self, alarm: Alarm) -> None: ...

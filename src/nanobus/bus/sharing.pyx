@@ -1,13 +1,19 @@
 """What a messenger asks of a bus that workers in other processes use, too. See handover.pxd."""
+import weakref
+
 from nanobus.bus.base cimport Bus, BusReader
 from nanobus.bus.control cimport ReaderLine
-from nanobus.bus.handover cimport adopt_line, new_place
+from nanobus.bus.handover cimport Place, adopt_line, new_place
 
 from nanobus.errors import NanobusError
 
 
 cdef class SharedBus(Bus):
     """A bus that several processes can have open. Use a subclass, such as CircularBus."""
+
+    def __cinit__(self):
+        self.places = weakref.WeakSet()
+        self.alarms = weakref.WeakSet()
 
     def carriage(self):
         """Return (function, arguments, descriptors): what makes this bus in a child that inherits the descriptors.
@@ -23,11 +29,20 @@ cdef class SharedBus(Bus):
         """Take a place for a reader at the head, for a child process; return it as a Place."""
         cdef BusReader reader
         cdef ReaderLine *line = NULL
-        while line == NULL:
-            reader = self.reader("newest")
-            line = self.lend_line(reader)
-            reader.close()
-        return new_place(self.memory, &self.claims, line)
+        cdef Place place
+        if not self.begin_work():
+            self.check_open()
+        try:
+            while line == NULL:
+                reader = self.reader("newest")
+                line = self.lend_line(reader)
+                reader.close()
+            place = new_place(self, self.memory, &self.claims, line)
+            with self.lock:
+                self.places.add(place)
+        finally:
+            self.end_work()
+        return place
 
     def adopt(self, ticket):
         """Open a reader in the place that the parent holds, or took back when its last owner died."""
@@ -36,9 +51,44 @@ cdef class SharedBus(Bus):
 
     def reap(self):
         """Settle what processes left behind that died: seal their claims, let writers pass their readers."""
-        self.check_open()
-        self.reap_all()
+        if not self.begin_work():
+            self.check_open()
+        try:
+            self.reap_all()
+        finally:
+            self.end_work()
         self.wake_all()
+
+    def watch(self, alarm):
+        """Call `alarm.ring()` when this object is closed, for as long as somebody else refers to the alarm."""
+        with self.lock:
+            self.alarms.add(alarm)
+        if self.closed:
+            alarm.ring()
+
+    def close(self):
+        """Close every handle of this object. Whoever waits on the bus here ends with BusClosedError.
+
+        The memory goes when the last handle does. Other processes, and other Bus objects on the same file, go on.
+        """
+        Bus.close(self)
+        with self.lock:
+            alarms = list(self.alarms)
+        for alarm in alarms:
+            alarm.ring()
+
+    cdef bint begin_work(self):
+        return not self.closed
+
+    cdef int end_work(self) except -1:
+        return 0
+
+    cdef bint lends_lines(self):
+        cdef Place place
+        for place in list(self.places):
+            if place.is_held():
+                return True
+        return False
 
     cdef ReaderLine *lend_line(self, BusReader reader):
         return NULL

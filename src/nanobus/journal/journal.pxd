@@ -21,8 +21,6 @@ cdef class JournalBus(SharedBus):
     cdef uint64_t find_start(self, int64_t time) except? 0
     cdef ReaderLine *helper_line(self) except NULL
     cdef int report_recovery(self, path) except -1
-    cdef bint begin_work(self)
-    cdef int end_work(self) except -1
     cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1
     cdef int place_at_time(self, JournalReader reader, int64_t time, bint gating, object lag_limit) except -1
     cdef object lock_cursors(self)

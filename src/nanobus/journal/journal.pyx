@@ -10,7 +10,7 @@ from threading import get_ident
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from nanobus.bus.base cimport BUS_OK, Bus, BusReader, BusWriter, Slot
+from nanobus.bus.base cimport BUS_OK, BusReader, BusWriter, Slot
 from nanobus.bus.claims cimport bind, frontier, gate, take_reader_line, take_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
@@ -262,8 +262,7 @@ cdef class JournalBus(SharedBus):
         finally:
             self.end_work()
 
-    cdef bint begin_work(self):
-        """Whether the bus is open; then `close` does not give the process's lock away before `end_work`."""
+    cdef bint begin_work(self):             # `close` does not give the process's lock away meanwhile
         with self.lock:
             if self.closed:
                 return False
@@ -296,7 +295,7 @@ cdef class JournalBus(SharedBus):
         if keeper is not None:
             keeper.stop()
         was_open = not self.closed
-        Bus.close(self)
+        SharedBus.close(self)
         if was_open and self.path is not None:
             try:
                 if self.sync_policy != "none":
@@ -305,7 +304,7 @@ cdef class JournalBus(SharedBus):
                 self.let_others_in()
 
     cdef bint has_lines(self):
-        """Whether a handle has still to let go of its line: a claim in flight, a thread on its way out of a wait."""
+        """Whether somebody has still to let go of a line: a claim in flight, a thread that ends its wait, a child."""
         cdef JournalReader reader
         cdef JournalWriter writer
         for handle in list(self.handles):
@@ -317,7 +316,7 @@ cdef class JournalBus(SharedBus):
                 reader = handle
                 if reader.line != &reader.own_line:
                     return True
-        return False
+        return self.lends_lines()
 
     cdef int describe(self, object codec) except -1:
         describe_codec(self, codec)
