@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import queue
 import select
 import socket
 import struct
@@ -30,8 +31,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from nanobus.running import Completion
+
 LENGTH = struct.Struct("<Q")
 CHUNK = 1 << 16
+PATIENCE_SECONDS = 1.0
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)      # a program may have SIGPIPE end it
 channels: weakref.WeakSet[Channel] = weakref.WeakSet()
 
@@ -43,7 +47,8 @@ class Assignment:
     name: str                               # of the worker
     parent: int                             # process id
     main: dict[str, Any]                    # for multiprocessing.spawn.prepare
-    parts: tuple[tuple[str, bytes], ...]    # what it is called in an error, pickle; the last one is (worker, config)
+    work: bytes                             # pickle of (worker, config)
+    names: tuple[tuple[str, bytes], ...]    # what else an error may name as the culprit, pickle
     bus: bytes                              # pickle of (function, arguments)
     descriptors: tuple[int, ...]            # inherited for the bus alone
     ticket: tuple[int, int, int] | None     # for its place on the bus; None: it has a named cursor
@@ -123,23 +128,50 @@ class Refused:
 
 
 class Channel:
-    """One end. Anybody may send; one thread receives."""
+    """One end. Anybody may send, also a signal handler or a finalizer in the middle of another send; one thread
+    receives.
+
+    A thread of its own writes, one word after the other: who sends holds no lock, and what interrupts it tears nothing.
+    """
 
     def __init__(self, stream: socket.socket) -> None:
         self.closed = False                 # by the other end
         self._socket = stream
-        self._lock = threading.Lock()
         self._received = bytearray()
+        self._words: queue.SimpleQueue[tuple[bytes, Completion] | None] = queue.SimpleQueue()
+        self._writes = True
+        self._writer = threading.Thread(target=self._write, name="nanobus-words", daemon=True)
+        self._writer.start()
         channels.add(self)
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, word: object) -> None:
-        """Send an object; nothing happens where the other end is gone, which `receive` notices once all is read."""
+    def send(self, word: object) -> Completion:
+        """Send an object soon; nothing happens where the other end is gone, which `receive` notices once all is read.
+
+        Returns
+        -------
+        Completion
+            Happens once the system has the object: it arrives also if this process dies.
+        """
         body = pickle.dumps(word, pickle.HIGHEST_PROTOCOL)
-        with self._lock, suppress(OSError):
-            self._socket.sendall(LENGTH.pack(len(body)) + body, NO_SIGNAL)
+        written = Completion()
+        self._words.put((LENGTH.pack(len(body)) + body, written))
+        return written
+
+    def deliver(self, word: object) -> None:
+        """Send an object, and wait until the system has it, for at most PATIENCE_SECONDS: whoever holds a lock may have
+        interrupted the thread that writes."""
+        written = self.send(word)
+        if self._writes and self._writer is not threading.current_thread():
+            written.wait(PATIENCE_SECONDS)
+
+    def finish(self) -> None:
+        """Write what was sent, for at most PATIENCE_SECONDS; what is sent from here on is lost."""
+        self._words.put(None)
+        self._writer.join(PATIENCE_SECONDS)
+        self._writes = False
 
     def receive(self) -> list[Any]:
         """Return the objects that have arrived, once `poll` says that something has; `closed` tells the end."""
@@ -166,7 +198,36 @@ class Channel:
         return words
 
     def close(self) -> None:
+        """End the stream in both directions; what was not written yet is lost."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)     # who is in the middle of writing gets an error
+        self.finish()
         self._socket.close()
+
+    def forget(self) -> None:
+        """In a forked child: the stream is the parent's, and so is the thread that writes."""
+        self._writes = False
+        self._socket.close()
+
+    def _write(self) -> None:
+        written = Completion()
+        try:
+            while (sent := self._words.get()) is not None:
+                packed, written = sent
+                self._socket.sendall(packed, NO_SIGNAL)
+                written.set()
+        except OSError:                     # the other end is gone
+            pass
+        finally:
+            self._writes = False
+            written.set()
+            with suppress(OSError):         # no word may follow half a word
+                self._socket.shutdown(socket.SHUT_WR)
+            with suppress(queue.Empty):
+                while True:
+                    sent = self._words.get_nowait()
+                    if sent is not None:
+                        sent[1].set()
 
 
 def is_readable(stream: socket.socket) -> bool:
@@ -178,13 +239,18 @@ def is_readable(stream: socket.socket) -> bool:
 def open_pair() -> tuple[Channel, socket.socket]:
     """Return the parent's end, and the socket that a child is to have."""
     own, others = socket.socketpair()
-    return Channel(own), others
+    try:
+        return Channel(own), others
+    except BaseException:                   # no more threads
+        own.close()
+        others.close()
+        raise
 
 
 def close_channels() -> None:
     """In a forked child: they are the parent's, and must end with it."""
     for channel in list(channels):
-        channel.close()
+        channel.forget()
 
 
 class Alarm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
 import select
@@ -11,12 +12,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from multiprocessing import process, spawn
 from typing import Any
 
 from nanobus.bus.sharing import SharedBus
-from nanobus.errors import BusClosedError, HandlerError
+from nanobus.errors import HandlerError
 from nanobus.journaling import describe
 from nanobus.processes.channel import (
     Alarm,
@@ -59,11 +59,9 @@ class Child:
         self._starts = False
         self._nobody_reads = False
         self._failed = False
-        self._lock = threading.Lock()
         self._worker: Worker | None = None
         self._running: RunningWorker | None = None
         self._bus: SharedBus | None = None
-        self._stop_at: int | None = None
         self._alarm = Alarm()
         self._terminations = 0
         self._has_read_last = False
@@ -78,9 +76,9 @@ class Child:
             assert self._bus is not None
             self._bus.close()
         except BaseException as error:
-            self._channel.send(refused(error, self._assignment.name))
+            self._channel.deliver(refused(error, self._assignment.name))
             return FAILED
-        self._channel.send(Done(counters))
+        self._channel.deliver(Done(counters))
         return FAILED if self._failed else 0
 
     def _become(self, worker: Worker, config: Any) -> RunningWorker:
@@ -94,11 +92,7 @@ class Child:
         self.schema = describe(bus, [worker])
         ticket = self._assignment.ticket
         reader = None if ticket is None else bus.adopt(ticket)
-        running = RunningWorker(self, worker, bus, config, reader)
-        with self._lock:
-            self._running = running
-        if self._stop_at is not None:
-            running.request_stop(self._stop_at)
+        self._running = running = RunningWorker(self, worker, bus, config, reader)
         return running
 
     def _take_signals(self) -> None:
@@ -111,7 +105,7 @@ class Child:
     # ---- what the worker says to its crew
 
     def meet(self) -> bool:
-        self._channel.send(Built())
+        self._channel.deliver(Built())
         self._begin.wait(None)
         return self._starts
 
@@ -121,18 +115,18 @@ class Child:
     def fail(self, error: HandlerError) -> None:
         assert self._worker is not None
         self._failed = True
-        self._channel.send(failed(error, self._worker))
+        self._channel.deliver(failed(error, self._worker))
 
     def read_last(self) -> None:
         if not self._has_read_last:
             self._has_read_last = True
-            self._channel.send(ReadLast())
+            self._channel.deliver(ReadLast())
 
     def nobody_reads(self) -> bool:
         return self._nobody_reads
 
     def request_stop(self, drain: bool = True) -> None:
-        self._channel.send(StopWanted(drain))
+        self._channel.deliver(StopWanted(drain))
 
     # ---- what the parent and the system say
 
@@ -171,7 +165,8 @@ class Child:
                 self._starts = starts
                 self._begin.set()
             case StopAt(position):
-                self._stop(position)
+                assert self._running is not None        # it comes after Begin
+                self._running.request_stop(position)
             case NobodyReads():
                 self._nobody_reads = True
             case Count(number):
@@ -179,22 +174,13 @@ class Child:
                 self._channel.send(Counted(number, running.statistics() if running else {}))
 
     def _terminate(self, signals: int) -> None:
-        """The first SIGTERM drains, here and everywhere; the second one does not wait for that."""
-        if not signals:
-            return
-        self._terminations += signals
-        drains = self._terminations == 1
-        self.request_stop(drains)
-        if self._bus is not None:
-            with suppress(BusClosedError):              # it has stopped
-                self._stop(self._bus.head if drains else 0)
+        """The first SIGTERM drains, here and everywhere; the second one does not wait for that.
 
-    def _stop(self, position: int) -> None:
-        with self._lock:
-            self._stop_at = position if self._stop_at is None else min(position, self._stop_at)
-            running = self._running
-        if running is not None:
-            running.request_stop(self._stop_at)
+        Where to stop is for the parent to say, which does so once there is a worker that can drain.
+        """
+        if signals:
+            self._terminations += signals
+            self._channel.send(StopWanted(self._terminations == 1))
 
 
 def main(descriptor: int) -> None:
@@ -202,6 +188,7 @@ def main(descriptor: int) -> None:
     stream = socket.socket(fileno=descriptor)
     stream.set_inheritable(False)
     channel = Channel(stream)
+    atexit.register(channel.finish)         # the first to be registered is the last to be called
     words: list[Any] = []
     while not words:
         words = channel.receive()
@@ -222,4 +209,8 @@ def open_spawned(assignment: Assignment) -> tuple[Worker, Any]:
 
 def run_forked(stream: socket.socket, assignment: Assignment, worker: Worker, config: Any) -> int:
     """What a copy of the parent runs."""
-    return Child(Channel(stream), assignment).run(lambda _: (worker, config))
+    channel = Channel(stream)
+    try:
+        return Child(channel, assignment).run(lambda _: (worker, config))
+    finally:
+        channel.finish()

@@ -43,12 +43,12 @@ def assignment_of(worker: Worker, bus: SharedBus, config: Any) -> Assignment:
     """
     function, arguments, descriptors = bus.carriage()
     forked = worker.process == "fork"
-    parts = () if forked else tuple((what, pickled(worker, what, part)) for what, part in parts_of(worker, config))
     return Assignment(
         name=worker.name,
         parent=os.getpid(),
         main={} if forked else main_module(worker),
-        parts=parts,
+        work=b"" if forked else packed(worker, config),
+        names=() if forked else tuple((what, pickled(worker, what, part)) for what, part in names_of(worker)),
         bus=pickle.dumps((function, arguments), pickle.HIGHEST_PROTOCOL),
         descriptors=() if forked else descriptors,
         ticket=None,
@@ -56,9 +56,8 @@ def assignment_of(worker: Worker, bus: SharedBus, config: Any) -> Assignment:
     )
 
 
-def parts_of(worker: Worker, config: Any) -> Iterator[tuple[str, Any]]:
-    """What travels, one by one so that an error can name it; in the end (worker, config), which is what is used."""
-    yield "its config", config
+def names_of(worker: Worker) -> Iterator[tuple[str, Any]]:
+    """What travels as a name, or nearly so."""
     yield "its on_error", worker.on_error
     for handler in worker.handlers:
         yield f"its handler {handler.__qualname__}", handler
@@ -66,7 +65,16 @@ def parts_of(worker: Worker, config: Any) -> Iterator[tuple[str, Any]]:
         yield f"its message {message.__qualname__}", message
         if isinstance(source, type):
             yield f"its source {source.__qualname__}", source
-    yield "the worker", (worker, config)
+
+
+def packed(worker: Worker, config: Any) -> bytes:
+    """Return one pickle, so that what both of them refer to is one object in the child as well."""
+    try:
+        return pickle.dumps((worker, config), pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        for what, part in [("its config", config), *names_of(worker)]:      # which of them is it?
+            pickled(worker, what, part)
+        return pickled(worker, "the worker", (worker, config))
 
 
 def pickled(worker: Worker, what: str, part: object) -> bytes:
@@ -81,17 +89,24 @@ def pickled(worker: Worker, what: str, part: object) -> bytes:
 
 def opened(assignment: Assignment) -> tuple[Worker, Any]:
     """Return the worker and its config, in the child."""
-    part: Any = None
-    for what, packed in assignment.parts:
-        try:
-            part = pickle.loads(packed)
-        except Exception as error:
-            raise RoutingError(
-                f"worker {assignment.name!r} cannot have a process of its own, {what} cannot be had there: "
-                f"{type(error).__name__}: {error}"
-            ) from error
-    worker, config = part
+    try:
+        worker, config = pickle.loads(assignment.work)
+    except Exception as error:
+        what, culprit = find_culprit(assignment) or ("its config", error)
+        raise RoutingError(
+            f"worker {assignment.name!r} cannot have a process of its own, {what} cannot be had there: "
+            f"{type(culprit).__name__}: {culprit}"
+        ) from culprit
     return worker, config
+
+
+def find_culprit(assignment: Assignment) -> tuple[str, Exception] | None:
+    for what, name in assignment.names:
+        try:
+            pickle.loads(name)
+        except Exception as error:
+            return what, error
+    return None
 
 
 def main_module(worker: Worker) -> dict[str, Any]:
@@ -123,5 +138,6 @@ def main_module(worker: Worker) -> dict[str, Any]:
 
 def log_levels() -> dict[str, int]:
     """The levels of every logger that has one of its own."""
-    loggers = {name: one for name, one in logging.root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
+    every = logging.root.manager.loggerDict.copy()      # other threads add to it
+    loggers = {name: one for name, one in every.items() if isinstance(one, logging.Logger)}
     return {"": logging.root.level} | {name: one.level for name, one in loggers.items() if one.level}

@@ -6,6 +6,8 @@ import logging
 import logging.handlers
 import pickle
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from nanobus.errors import HandlerError, NanobusError
@@ -74,7 +76,7 @@ def handler_error(report: Failed, worker: Worker) -> HandlerError:
     place = ChildTraceback(report.traceback)
     cause = read(report.cause, None)
     if isinstance(cause, BaseException):
-        cause.__cause__ = place
+        BaseException.__setattr__(cause, "__cause__", place)        # also where its class is frozen
         error.__cause__ = cause
     else:
         error.__cause__ = place
@@ -114,12 +116,12 @@ class ChannelHandler(logging.handlers.QueueHandler):
                 record.name, record.levelno, record.pathname, record.lineno, record.msg, None, None, record.funcName
             )
             packed = pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
-        self._channel.send(Logged(packed))
+        self._channel.deliver(Logged(packed))
 
 
 def log_to(channel: Channel, levels: dict[str, int]) -> None:
     """Let every record of this process go through the channel, and nowhere else: the parent has the handlers."""
-    for one in [logging.root, *logging.root.manager.loggerDict.values()]:
+    for one in [logging.root, *logging.root.manager.loggerDict.copy().values()]:
         if isinstance(one, logging.Logger):
             one.handlers.clear()
             one.propagate = True
@@ -130,11 +132,27 @@ def log_to(channel: Channel, levels: dict[str, int]) -> None:
 
 
 def handle(report: Logged, worker: Worker) -> None:
-    """Handle a child's record as if it were of this process."""
+    """Handle a child's record as if it were of this process; a filter or handler that raises does so alone."""
     record = read(report.record, None)
     if not isinstance(record, logging.LogRecord):
-        logger.error("worker %r logged what cannot be read here", worker.name)
+        log(logging.ERROR, f"worker {worker.name!r} logged what cannot be read here")
         return
-    target = logging.getLogger(record.name)
-    if target.isEnabledFor(record.levelno):
-        target.handle(record)
+    with told_alone(record):
+        target = logging.getLogger(record.name)
+        if target.isEnabledFor(record.levelno):
+            target.handle(record)
+
+
+def log(level: int, text: str) -> None:
+    """Log what happens to a child, from a thread that must go on whatever filters and handlers do."""
+    with told_alone(logging.LogRecord(logger.name, level, __file__, 0, text, None, None)):
+        logger.log(level, "%s", text)
+
+
+@contextmanager
+def told_alone(record: logging.LogRecord) -> Iterator[None]:
+    """Let an error of logging end where that of a handler's `emit` would: on stderr, if anywhere."""
+    try:
+        yield
+    except Exception:
+        logging.Handler().handleError(record)
