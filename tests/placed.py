@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 import time
 
 import msgspec
@@ -48,12 +49,21 @@ class Oracle(Handler, id=150):
                 os.kill(os.getpid(), signal.SIGINT)
             case -8:
                 time.sleep(3600)
+            case -9:
+                raise FrozenError(question.value)
+            case -10:
+                threading.Thread(target=time.sleep, args=(3600,)).start()       # the interpreter will wait for it
         self.send(Reply(question.value, os.getpid()))
 
 
 class UnpicklableError(Exception):
     def __init__(self, function):
         super().__init__("it has a function", function)
+
+
+class FrozenError(Exception):
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{name} cannot be set")
 
 
 class Listener(Handler, id=151):
@@ -103,6 +113,24 @@ class Distant(Handler, id=153):
         self.note("stopped")
 
 
+class Reborn(Distant, id=159):
+    """Dies at a question below 0; in its next life it is terminated while its handlers are made."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        with open(self.config["notes"]) as file:
+            if file.read().count("made") == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    @on(Question)
+    def question(self, question):
+        if question.value < 0:
+            with open(self.config["notes"]) as file:
+                if file.read().count("made") == 1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+        self.note(question.value)
+
+
 class Ticking(Handler, id=154):
     @every(0.001)
     def tick(self):
@@ -139,3 +167,23 @@ class Claiming(Handler, id=158):
 @message(id=1203)
 class Measure(Record):
     value: f64
+
+
+class OneLife:
+    """A config that is read once, and then never again; `path` counts."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return read_once, (self.path,)
+
+
+def read_once(path):
+    path.touch(exist_ok=False)
+    return {"notes": path.with_name("notes")}
+
+
+def count_reading(path):
+    with open(path, "a") as file:
+        file.write("once\n")

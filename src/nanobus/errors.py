@@ -92,7 +92,8 @@ class SchemaMismatchError(NanobusError):
 
 
 class RoutingError(NanobusError, ValueError):
-    """The workers, handlers and routes of a messenger contradict each other. Nothing was started."""
+    """The workers, handlers and routes of a messenger contradict each other, or a worker cannot have a process of its
+    own. No worker was started; but a process that is to replace a dead one may meet it as well, and `join` raises it."""
 
 
 class RoutingWarning(UserWarning):
@@ -151,7 +152,7 @@ class WorkerDiedError(DetailedError):
     signal : str or None
         Name of the signal, such as "SIGKILL".
     position : int or None
-        On the bus: every message before it was handled. None: it had read its last one.
+        On the bus: every message before it was handled. None: it had read its last one, or its cursor was not there.
     """
 
     def __init__(

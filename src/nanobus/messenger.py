@@ -75,9 +75,11 @@ class Messenger:
         HandlerError
             A handler's `__init__` failed. Nothing goes on running.
         RoutingError
-            Something that a worker in a process of its own needs cannot be had there. Nothing was started.
+            Something that a worker in a process of its own needs cannot be had there. No worker was started, though
+            handlers of others may have been made.
         WorkerDiedError
-            A worker's process ended before it was built. Nothing goes on running.
+            A worker's process ended before its handlers were made, as often as it may be started again. Nothing goes on
+            running.
         NanobusError
             The messenger runs already, or was stopped before every worker had been started.
         """
@@ -197,25 +199,27 @@ class JoinHandles:
 
     @property
     def error(self) -> NanobusError | None:
-        """The first error that stopped the messenger, if one did: a HandlerError or WorkerDiedError."""
+        """The first error that stopped the messenger, if one did: a HandlerError or WorkerDiedError, most often."""
         return self._error
 
     def statistics(self) -> dict[str, dict[str, int]]:
         """Return worker name -> counters: messages handled, skipped (no receiver here), failures, held (outbox).
 
-        A worker in a process is asked, for at most a second, and has `restarts` as well.
+        A worker in a process is asked, for at most a second, and has `restarts` as well. Its counters are those of all
+        its processes together, as far as they were known when one of them died.
         """
         return {one.worker.name: one.statistics() for one in self._workers}
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until every worker has stopped, then raise the first error of a handler or a process if there was one.
 
-        KeyboardInterrupt stops and drains before it is raised; a second one does not wait for the draining.
+        KeyboardInterrupt stops and drains before it is raised; a second one does not wait for the draining, and kills
+        the processes that do not end within a second.
 
         Raises
         ------
         HandlerError
-            With handler, message and position; raised once.
+            With handler, message and position; raised once. Also where the bus was closed while they ran.
         WorkerDiedError
             With name, exit code or signal, and position; raised once.
         StopTimeoutError
@@ -325,11 +329,19 @@ class JoinHandles:
         try:
             self.stop(drain=True)
         except KeyboardInterrupt:
-            self.stop(drain=False)
+            self._force()
             raise
         finally:
             if self._error is not None and self._error is not exception:
-                exception.add_note(f"meanwhile a handler had failed: {self._error}")
+                exception.add_note(f"meanwhile something else had failed: {self._error}")
+
+    def _force(self) -> None:
+        """Stop without draining; a process that does not end then is killed."""
+        self.request_stop(drain=False)
+        for running in self._workers:
+            if isinstance(running, WorkerProcess):
+                running.force()
+        self._wait(None)
 
     def _raise_error(self) -> None:
         with self._lock:
@@ -358,9 +370,9 @@ class JoinHandles:
                 self._error = error
             else:
                 self._error.add_note(f"then: {error}")
+        self.request_stop(drain=False)
         if not first:
             logger.error("%s", error, exc_info=error.__cause__)
-        self.request_stop(drain=False)
 
 
 def forget_workers() -> None:

@@ -62,11 +62,13 @@ class Worker:
     restart : "never" or "on-failure"
         What happens when the process dies, killed or by a crash: WorkerDiedError from `join`, or another process, which
         goes on at the worker's cursor, or with the first message that was not handled to its end; meanwhile writers
-        wait for it as for any reader. A handler's error is no death: `on_error` says what it does.
+        wait for it as for any reader. Its handlers are made anew: `__init__` and `on_start` run again, and what they
+        send is sent again. A handler's error is no death: `on_error` says what it does. Nothing is started again once a
+        stop leaves it nothing to handle.
     max_restarts : int
         So many times; the next death is a WorkerDiedError.
     backoff : float
-        Seconds before the first restart; twice as long before each further one.
+        Seconds before the first restart; twice as long before each further one, but no longer than 60 s.
 
     Raises
     ------

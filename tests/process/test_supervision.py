@@ -2,11 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -23,7 +19,6 @@ from placed import (
     Reply,
 )
 
-TESTS = Path(__file__).resolve().parents[1]
 SECONDS = 60
 
 
@@ -192,58 +187,6 @@ def test_handlers_error_in_a_process_that_may_be_restarted_is_no_death():
             bus.sender(OUTSIDE).send(Question(-1))
             handles.join(SECONDS)
     assert handles.statistics()["oracle"]["restarts"] == 0
-
-
-PARENT = """
-    import os, sys, time
-    from nanobus import CircularBus, JournalBus, Messenger, Worker
-    from placed import OUTSIDE, Oracle, Question, Ticking
-
-    if __name__ == "__main__":
-        bus = {"anonymous": lambda: CircularBus(1 << 16), "path": lambda: CircularBus(1 << 16, sys.argv[2]),
-               "journal": lambda: JournalBus(sys.argv[2])}[sys.argv[1]]()
-        workers = [
-            Worker("oracle", [Oracle], {(OUTSIDE, Question): [Oracle]}, process=True),
-            Worker("ticking", [Ticking], process="fork" if sys.argv[3] == "fork" else True, restart="on-failure"),
-        ]
-        with Messenger(bus, workers, {}).run():
-            if sys.argv[3] == "busy":
-                bus.sender(OUTSIDE).send(Question(-8))
-            print("running", flush=True)
-            time.sleep(3600)
-"""
-
-
-def everything_in(*folders):
-    return {path for folder in folders for path in Path(folder).iterdir()}
-
-
-@pytest.mark.parametrize(
-    ("kind", "how"), [("anonymous", "idle"), ("anonymous", "busy"), ("path", "idle"), ("journal", "busy"),
-                      ("anonymous", "fork")],
-)
-def test_children_of_a_killed_parent_end_and_leave_nothing(tmp_path, kind, how):
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(PARENT))
-    before = {path for path in everything_in("/dev/shm", "/tmp") if "nanobus" in path.name}
-    parent = subprocess.Popen(
-        [sys.executable, "-W", "ignore", script, kind, tmp_path / "bus", how], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-    )
-    assert parent.stdout.readline() == "running\n"
-    children = psutil.Process(parent.pid).children(recursive=True)
-    assert len(children) == 2
-    parent.kill()
-    parent.wait(SECONDS)
-    parent.stdout.close()
-    _, alive = psutil.wait_procs(children, timeout=SECONDS)
-    assert alive == []
-    assert {path for path in everything_in("/dev/shm", "/tmp") if "nanobus" in path.name} == before
-    assert everything_in(tmp_path) <= {script, tmp_path / "bus"}
-    if kind == "path":
-        with CircularBus(path=tmp_path / "bus") as bus:
-            for _ in range(200):
-                bus.write(1, 1, bytes(1000), timeout=SECONDS)   # nobody holds the gate
 
 
 def test_killed_child_is_no_zombie_while_the_messenger_runs_on():

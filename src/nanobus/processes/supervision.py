@@ -11,20 +11,20 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
-from nanobus.errors import BusClosedError, NanobusError, WorkerDiedError
+from nanobus.errors import BusClosedError, HandlerError, NanobusError, WorkerDiedError
 from nanobus.journaling import cursors_of
 from nanobus.processes.channel import Alarm, Built, Counted, Done, Failed, Logged, ReadLast, Refused, StopWanted
 from nanobus.processes.launching import hold_back_signals
-from nanobus.processes.lives import Life
+from nanobus.processes.lives import EXIT_SECONDS, Life
 from nanobus.processes.placement import assignment_of, shared
-from nanobus.processes.reports import handle, handler_error, refusal
+from nanobus.processes.reports import handle, handler_error, log, refusal
 from nanobus.routing import Worker
 from nanobus.running import Completion, start
-
-logger = logging.getLogger("nanobus")
+from nanobus.staff import text_of
 
 ANSWER_SECONDS = 1.0                        # how long counters are waited for: a handler may hold the child's GIL
 LONGEST_BACKOFF = 60.0                      # seconds
+LAST_SECONDS = 1.0                          # for the message at hand, and for goodbye, of who is forced to end
 
 
 class Others(Protocol):
@@ -55,6 +55,8 @@ class WorkerProcess:
         self._answers = threading.Condition()
         self._runs = False
         self._abandoned = False
+        self._forced = False
+        self._bus_was_open = True
         self._stop_at: int | None = None
         self._restarts = 0
         self._asked = self._answered = 0
@@ -62,10 +64,11 @@ class WorkerProcess:
         self._counters: dict[str, int] = {}
         self._former = {"handled": 0, "skipped": 0, "failures": 0}      # of the lives before
         self._assignment = assignment_of(worker, self._bus, config)
-        self._alarm = Alarm()
         self._place = self._bus.hold() if worker.cursor is None else None
         if self._place is not None:
             self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+        self._alarm = Alarm()
+        self._bus.watch(self._alarm)
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self._supervise, name=f"nanobus-{self.worker.name}", daemon=True)
@@ -81,6 +84,11 @@ class WorkerProcess:
             if not self._runs and not self._abandoned:
                 self._abandoned = True
                 self._end()
+        self._alarm.ring()
+
+    def force(self) -> None:
+        """Give the process LAST_SECONDS to end, then kill it. Goes with a stop that does not drain. Safe anywhere."""
+        self._forced = True
         self._alarm.ring()
 
     def statistics(self) -> dict[str, int]:
@@ -102,40 +110,63 @@ class WorkerProcess:
         if not self._runs:
             return
         try:
-            while self._live():
-                self._be_born_again()
+            while self._live() and self._rest():
+                pass
         except BaseException as error:
-            failure = NanobusError(f"worker {self.worker.name!r} cannot have a process: {error}")
+            failure = NanobusError(f"worker {self.worker.name!r} cannot have a process: {text_of(error)}")
             failure.__cause__ = error
             self._others.fail(failure)
         finally:
             self._end()
 
     def _end(self) -> None:
-        if not self.built.is_set():
-            self._others.call_off()             # whoever waits for this worker need not any more
-        if self._place is not None:
-            self._place.let_go()
-        self.reads_no_more = True
-        self.done.set()
-        self._alarm.close()
+        try:
+            if not self.built.is_set():
+                self._others.call_off()         # whoever waits for this worker need not any more
+            if self._place is not None:
+                self._place.let_go()
+        finally:
+            self.reads_no_more = True
+            self.done.set()
+            self._alarm.close()
 
     def _live(self) -> bool:
         """Let a process be the worker until it ends; return whether there is to be another one."""
         life = Life(self._assignment, self.worker, self._config, self._alarm)
+        try:
+            self._attend(life)
+        except BaseException:
+            life.kill()                         # nobody would hear it, see it die, or stop it
+            raise
+        finally:
+            code = life.wait()
+            with self._answers:
+                self._answers_now = False
+                self._answers.notify_all()
+            position = self._settle()
+        if not life.has_finished:
+            return self._mourn(life, code, position)
+        if life.was_killed:
+            text = f"did not end within {EXIT_SECONDS:.0f} s of its last word, and was killed"
+            log(logging.WARNING, f"the process of worker {self.worker.name!r} {text}")
+        return False
+
+    def _attend(self, life: Life) -> None:
+        """Tell and hear, until the process has ended."""
         ended = False
         while not ended:
             starts = self._others.starts() if life.is_built else None
             nobody_reads = life.has_read_last and self._others.nobody_reads()
             life.tell(starts, self._stop_at, nobody_reads, self._asked)
+            if self._forced:
+                life.end_within(LAST_SECONDS)
             words, ended = life.listen()
             for word in words:
                 self._hear(life, word)
-        code = life.wait()
-        with self._answers:
-            self._answers_now = False
-            self._answers.notify_all()
-        return not life.has_finished and self._mourn(life, code)
+            if life.has_finished:
+                life.end_within(EXIT_SECONDS)
+            elif not life.has_read_last:
+                self._look_at_bus()
 
     def _hear(self, life: Life, word: object) -> None:
         match word:
@@ -165,17 +196,29 @@ class WorkerProcess:
             self._counters = counters
             self._answers.notify_all()
 
-    def _mourn(self, life: Life, code: int) -> bool:
-        """Settle what the dead left behind; return whether it gets another life."""
-        position = self._position_of_the_dead()
-        with suppress(BusClosedError):          # whoever has the bus open will do it
+    def _settle(self) -> int | None:
+        """Settle what the process left behind; return where it had read to, unless it closed its reader."""
+        position = self._position()
+        with suppress(NanobusError):            # the others that have the bus open seal what they meet
             self._bus.reap()
+        return position
+
+    def _position(self) -> int | None:
+        if self._place is not None:
+            return self._place.reclaim()
+        try:
+            return cursors_of(self._bus).get(self.worker.cursor or "")
+        except (NanobusError, OSError):         # closed, or not there any more
+            return None
+
+    def _mourn(self, life: Life, code: int, position: int | None) -> bool:
+        """Tell of a death; return whether there may be another life."""
         name = signal_name(-code) if code < 0 else None
         how = f"exited with code {code}" if name is None else f"was ended by {name}"
         where = "" if position is None else f", having handled every message before position {position}"
         text = f"the process of worker {self.worker.name!r} {how}{where}"
         if self._may_live_again(life, position):
-            logger.warning("%s; it is started again, for the %d. time", text, self._restarts + 1)
+            log(logging.WARNING, f"{text}; it is to be started again, for the {self._restarts + 1}. time")
             return True
         if self._restarts:
             text += f", after {self._restarts} restarts"
@@ -186,35 +229,48 @@ class WorkerProcess:
         )
         return False
 
-    def _position_of_the_dead(self) -> int | None:
-        if self._place is not None:
-            return self._place.reclaim()
-        try:
-            return cursors_of(self._bus).get(self.worker.cursor or "")
-        except BusClosedError:
-            return None
-
     def _may_live_again(self, life: Life, position: int | None) -> bool:
         return (
             self.worker.restart == "on-failure"
             and self._restarts < self.worker.max_restarts
             and not life.has_read_last                  # else it died saying goodbye
             and (self._place is None or position is not None)
-            and (self._stop_at is None or (position or 0) < self._stop_at)
-            and self._others.starts() is not False
+            and not self._forced
         )
 
-    def _be_born_again(self) -> None:
-        """Rest as long as the worker's backoff says, or until a stop is wanted."""
-        backoff = min(self.worker.backoff * 2**self._restarts, LONGEST_BACKOFF)
+    def _rest(self) -> bool:
+        """Rest as long as the worker's backoff says, or until a stop is wanted; return whether to live again then."""
+        deadline = time.monotonic() + seconds_of_rest(self.worker.backoff, self._restarts)
+        while self._stop_at is None and not self._bus.closed and (left := deadline - time.monotonic()) > 0:
+            self._alarm.sleep(left)
+        self._look_at_bus()
+        if self._bus.closed or self._others.starts() is False:
+            return False
+        if self._stop_at is not None and (self._position() or 0) >= self._stop_at:
+            return False                        # there is nothing left that it would handle
         with self._answers:
             self._restarts += 1
             for name in self._former:
                 self._former[name] += self._counters.get(name, 0)
             self._counters = {}
-        deadline = time.monotonic() + backoff
-        while self._stop_at is None and (left := deadline - time.monotonic()) > 0:
-            self._alarm.sleep(left)
+        return True
+
+    def _look_at_bus(self) -> None:
+        """Fail, as a worker in a thread does, where the messenger's bus was closed: nothing else would stop the child,
+        which has it open on its own."""
+        if self._bus.closed and self._bus_was_open:
+            self._bus_was_open = False
+            cause = BusClosedError("the bus of this worker is closed")
+            failure = HandlerError(
+                f"worker {self.worker.name!r} failed: {text_of(cause)}",
+                worker=self.worker.name, handler=None, message=None, position=None,
+            )
+            failure.__cause__ = cause
+            self._others.fail(failure)
+
+
+def seconds_of_rest(backoff: float, restarts: int) -> float:
+    return min(backoff * 2.0 ** min(restarts, 1000), LONGEST_BACKOFF)
 
 
 def signal_name(number: int) -> str:
