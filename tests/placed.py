@@ -114,20 +114,16 @@ class Distant(Handler, id=153):
 
 
 class Reborn(Distant, id=159):
-    """Dies at a question below 0; in its next life it is terminated while its handlers are made."""
+    """Dies at a question below 0, in its first life."""
 
-    def __init__(self, config):
-        super().__init__(config)
+    def lives(self):
         with open(self.config["notes"]) as file:
-            if file.read().count("made") == 2:
-                os.kill(os.getpid(), signal.SIGTERM)
+            return file.read().count("made")
 
     @on(Question)
     def question(self, question):
-        if question.value < 0:
-            with open(self.config["notes"]) as file:
-                if file.read().count("made") == 1:
-                    os.kill(os.getpid(), signal.SIGKILL)
+        if question.value < 0 and self.lives() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
         self.note(question.value)
 
 

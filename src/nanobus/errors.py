@@ -93,7 +93,7 @@ class SchemaMismatchError(NanobusError):
 
 class RoutingError(NanobusError, ValueError):
     """The workers, handlers and routes of a messenger contradict each other, or a worker cannot have a process of its
-    own. No worker was started; but a process that is to replace a dead one may meet it as well, and `join` raises it."""
+    own. No worker was started; but one that is to replace a dead process may meet it too, and `join` raises it."""
 
 
 class RoutingWarning(UserWarning):
