@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Sequence
+from copy import copy
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,6 +19,7 @@ from nanobus.handlers import Handler
 from nanobus.journaling import describe
 from nanobus.processes.placement import check_placement
 from nanobus.processes.supervision import WorkerProcess
+from nanobus.programs import local
 from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import Completion, RunningWorker
@@ -37,18 +39,38 @@ class Messenger:
     workers : sequence of Worker
     config : object
         Handed to every handler's `__init__`.
+    only : sequence of worker names, optional
+        The workers that run in this program; the others are left to programs that have the same bus open, by its path.
+        None: all. The table is checked as a whole, and a journal is told of all its messages and handlers.
+
+    Attributes
+    ----------
+    workers : tuple of Worker
+        The whole table.
+    local : tuple of Worker
+        Those that run in this program.
 
     Raises
     ------
     RoutingError
-        The tables contradict each other; see `nanobus.routing.check`. Nothing was started.
+        The tables contradict each other, see `nanobus.routing.check`; or `only` names a worker that there is not.
+        Nothing was started.
 
     Notes
     -----
     Thread-safe. A messenger that has stopped can be run again: with new handlers, from the bus's head.
+
+    Programs that share a table need not know of each other. None waits for another one to start; `stop`, a handler's
+    `self.stop()`, `join` and the counters are about the workers here. What a program sends before another one runs is
+    heard there only by workers with a cursor, which a journal keeps. A cursor is its worker's alone: while that runs in
+    one program, `run` in another one raises CursorInUseError. A worker without a cursor that runs in two programs
+    handles each message in both. Readers of other programs make room on a ring as those here do, but a worker that
+    stops waits for them no longer than 5 s to get rid of what it holds back.
     """
 
-    def __init__(self, bus: Bus, workers: Sequence[Worker], config: Any = None) -> None:
+    def __init__(
+        self, bus: Bus, workers: Sequence[Worker], config: Any = None, *, only: Sequence[str] | None = None
+    ) -> None:
         if not isinstance(bus, Bus):
             raise TypeError(f"bus must be a Bus, got {bus!r}")
         self.workers = tuple(workers)
@@ -57,15 +79,32 @@ class Messenger:
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
         check_cursors(self.workers, bus)
-        check_placement(self.workers, bus)
+        self.local = local(self.workers, only)
+        check_placement(self.local, bus)
         self.bus = bus
         self.config = config
         self._lock = threading.RLock()
         self._running: JoinHandles | None = None
         messengers.add(self)
 
+    def part(self, only: Sequence[str] | None) -> Self:
+        """Return a messenger of the same bus, table and config that runs the workers named here; None: all.
+
+        Raises
+        ------
+        RoutingError
+            The table has no worker of such a name.
+        """
+        part = copy(self)
+        part.local = local(self.workers, only)
+        check_placement(part.local, self.bus)
+        part._lock = threading.RLock()
+        part._running = None
+        messengers.add(part)
+        return part
+
     def run(self) -> JoinHandles:
-        """Start every worker in a thread or a process of its own, and return when all of them listen.
+        """Start every worker of this program in a thread or a process of its own; return when all of them listen.
 
         Handlers are made, each in its worker; when all are there `on_start` runs; then messages arrive, from the head
         of the bus as it was at the call.
@@ -74,6 +113,10 @@ class Messenger:
         ------
         HandlerError
             A handler's `__init__` failed. Nothing goes on running.
+        CursorInUseError
+            A worker's cursor has a reader already, here or in another program. Nothing goes on running.
+        SchemaMismatchError
+            A message of the table has another layout than in the journal. Nothing was started.
         RoutingError
             Something that a worker in a process of its own needs cannot be had there. No worker was started, though
             handlers of others may have been made.
@@ -143,7 +186,7 @@ class Messenger:
             older layout of the class, the bytes are those of what its `@upcast` makes of it. What is sent outside of
             any message (`on_start`, `on_stop`) is not compared.
         only : sequence of worker names and Handler classes, optional
-            Who takes part; None: everybody.
+            Who takes part; None: everybody in the table, whichever program runs them.
         start : "oldest", int, datetime or the name of a cursor
             Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew. A cursor
             stays where it is.
@@ -177,7 +220,8 @@ class Messenger:
 
 
 class JoinHandles:
-    """The running workers of a messenger. Leaving `with messenger.run() as handles:` stops, drains and joins.
+    """The workers of a messenger that run in this program. Leaving `with messenger.run() as handles:` stops, drains and
+    joins.
 
     Thread-safe.
     """
@@ -276,7 +320,7 @@ class JoinHandles:
 
     def _start(self) -> None:
         self.schema = describe(self._messenger.bus, self._messenger.workers)
-        for worker in self._messenger.workers:
+        for worker in self._messenger.local:
             kind = WorkerProcess if worker.process else RunningWorker
             self._workers.append(kind(self, worker, self._messenger.bus, self._messenger.config))
         for running in self._workers:
