@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from nanobus.cli import cat, export, info, repair, trace, verify
+from nanobus.cli import cat, check, export, info, repair, trace, verify
+from nanobus.cli import run as run_program
 from nanobus.cli.options import UsageError
 from nanobus.cli.streams import say, usable_streams
 from nanobus.errors import NanobusError
@@ -64,9 +65,11 @@ def complain(text: str) -> None:
 
 
 def make_parser() -> Parser:
-    parser = Parser(prog="nanobus", description="Look at what flowed over a bus.")
+    parser = Parser(prog="nanobus", description="Run a program, or look at what flowed over its bus.")
     parser.add_argument("--version", action="version", version=f"nanobus {version('nanobus')}")
     groups = parser.add_subparsers(metavar="COMMAND", required=True)
+    run_program.add_to(groups)
+    check.add_to(groups)
     journal = groups.add_parser("journal", help="look into a journal, or repair it")
     commands = journal.add_subparsers(metavar="COMMAND", required=True)
     for command in (info, cat, verify, repair, export, trace):
