@@ -13,10 +13,12 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from nanobus import JournalBus
@@ -99,7 +101,8 @@ def test_telemetry_ends_with_tables_and_chart_when_interrupted(tmp_path: Path) -
     )
     try:
         assert process.stdout is not None
-        assert " s " in process.stdout.readline()       # it measures
+        while "cpu 0 " not in process.stdout.readline():        # until it measures
+            assert process.poll() is None
         process.send_signal(signal.SIGINT)
         printed, errors = process.communicate(timeout=TIMEOUT)
     finally:
@@ -127,6 +130,57 @@ def test_telemetry_that_was_recorded_is_replayed_into_the_same_chart(tmp_path: P
     assert "verified: " in run(tmp_path, "telemetry", "--verify", journal)
 
 
+def next_sampler(process: subprocess.Popen[str], former: set[int]) -> int:
+    """Return the id of the sampler's process, once it is another one than the former ones."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        for child in psutil.Process(process.pid).children():
+            if child.pid not in former and "sensing" in child.cmdline():
+                return child.pid
+        time.sleep(0.01)
+    raise AssertionError("no other process came")
+
+
+def wait_for_samples(journal: Path, source: int) -> None:
+    """Return once the sampler has sent more than before."""
+    with JournalBus(journal) as bus, bus.reader("newest") as reader:
+        while (one := reader.read(TIMEOUT)) is not None and (one.source, one.message_id) != (source, 1):
+            pass
+    assert one is not None
+
+
+def test_telemetry_goes_on_when_its_sampler_is_killed_twice_and_its_record_proves_it(tmp_path: Path) -> None:
+    journal, live, again = tmp_path / "journal", tmp_path / "live.png", tmp_path / "again.png"
+    process = subprocess.Popen(
+        command("telemetry", "--seconds", "10", "--interval", "0.02", "--journal", journal, "--chart", live),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    killed: set[int] = set()
+    try:
+        for _ in range(2):
+            sampler = next_sampler(process, killed)
+            wait_for_samples(journal, 1)
+            os.kill(sampler, signal.SIGKILL)
+            killed.add(sampler)
+        printed, errors = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert errors.count("the process of worker 'sensing' was ended by SIGKILL") == errors.count("\n") == 2
+    assert re.search(r"^sensing( +\d+){4} +2$", printed, re.MULTILINE), printed
+    assert re.search(r"^Sampler +Started +3 ", printed, re.MULTILINE), printed
+
+    assert look(journal, "verify")[0]["sound"]
+    sent = [one["message_name"] for one in look(journal, "cat", "--source", "Sampler")]
+    first, second, third = (at for at, name in enumerate(sent) if name == "Started")
+    assert "Sample" in sent[first:second]               # each of them measured
+    assert "Sample" in sent[second:third]
+    assert sent[-1] == "Finished"
+    assert "verified: " in run(tmp_path, "telemetry", "--verify", journal)
+    assert "the run ended by itself" in run(tmp_path, "telemetry", "--replay", journal, "--chart", again)
+    assert again.read_bytes() == live.read_bytes()
+
+
 def test_telemetry_killed_in_the_middle_is_replayed_up_to_the_last_message(tmp_path: Path) -> None:
     journal, drawn = tmp_path / "journal", tmp_path / "again.png"
     process = subprocess.Popen(
@@ -137,9 +191,11 @@ def test_telemetry_killed_in_the_middle_is_replayed_up_to_the_last_message(tmp_p
         assert process.stdout is not None
         for _ in range(3):
             assert " s " in process.stdout.readline()   # a line a second, and for alerts
+        children = psutil.Process(process.pid).children()
     finally:
         process.kill()
         process.communicate()
+    assert psutil.wait_procs(children, timeout=TIMEOUT)[1] == []    # the sampler's: it has the journal open
     assert look(journal, "verify")[0]["sound"]
     assert look(journal, "info")[0]["sources"]
     printed = run(tmp_path, "telemetry", "--replay", journal, "--chart", drawn)

@@ -6,14 +6,17 @@ They use nothing but messages, timers and `self.now`: given the same samples the
 from nanobus import Handler, every, on
 
 from history import History, Point, RaisedAlert
-from messages import Alert, Finish, Finished, Sample, Smoothed
+from messages import Alert, Finish, Finished, Sample, Smoothed, Started
 from metrics import read_counters, read_percentages
 
 SMOOTHING = 0.3         # weight of the latest sample in the average
 
 
 class Sampler(Handler, id=1):
-    """Reads this machine: the only handler that looks at anything but messages."""
+    """Reads this machine: the only handler that looks at anything but messages.
+
+    It runs in a process of its own, and may be killed there: the next one begins with new readings.
+    """
 
     def __init__(self, config: History) -> None:
         super().__init__(config)
@@ -21,6 +24,9 @@ class Sampler(Handler, id=1):
         self.read_at = 0
         self.sent = 0
         self.finished = False
+
+    def on_start(self) -> None:
+        self.send(Started())
 
     @every(lambda history: history.interval)
     def read(self) -> None:
@@ -70,6 +76,10 @@ class Recorder(Handler, id=4):
         super().__init__(config)
         self.history = config
 
+    @on(Started)
+    def started(self, _: Started) -> None:
+        self.history.begin_life()
+
     @on(Sample)
     def sample(self, sample: Sample) -> None:
         self.history.samples[sample.metric].append(Point(self.now, sample.value))
@@ -84,6 +94,6 @@ class Recorder(Handler, id=4):
 
     @on(Finished)
     def finished(self, finished: Finished) -> None:
-        self.history.sent[finished.handler] = finished.sent
+        self.history.sent.setdefault(finished.handler, finished.sent)   # one killed saying it lets the next repeat it
         if self.history.is_finished:
             self.stop()

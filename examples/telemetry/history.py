@@ -33,6 +33,14 @@ class History:
     smoothed: defaultdict[str, list[Point]] = field(default_factory=lambda: defaultdict(list))
     alerts: list[RaisedAlert] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)
+    lives: int = 0                      # how often the sampler was started
+    of_former_lives: int = 0            # samples that came before the last time: who sent them cannot say how many
+
+    def begin_life(self) -> None:
+        """Note that the sampler was started; what it does after its last word does not count."""
+        self.lives += 1
+        if "Sampler" not in self.sent:
+            self.of_former_lives = self.recorded["Sampler"]
 
     @property
     def recorded(self) -> dict[str, int]:
@@ -47,8 +55,10 @@ class History:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was sent is here."""
-        return self.sent == self.recorded
+        """Whether everything is here that was sent by those who could say how much that was."""
+        recorded = self.recorded
+        recorded["Sampler"] -= self.of_former_lives
+        return self.sent == recorded
 
     @property
     def begin(self) -> int:

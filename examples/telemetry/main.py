@@ -6,10 +6,13 @@
                 + Sample --> Detector --+ Alert -------------> or TextScreen
                 + Sample --> Recorder <-+                      where nobody looks
 
+    a process of its own  a thread                            a thread
+
     python examples/telemetry/main.py --seconds 20 --chart telemetry.png
 
-Ctrl-C ends it sooner; tables and chart come all the same. With `--journal DIR` everything that flows is recorded;
-`--replay DIR` draws the chart from the record, and `--verify DIR` proves that today's handlers send the same.
+Ctrl-C ends it sooner; tables and chart come all the same. Kill the sampler's process (`pkill -9 -f sensing`), and the
+next one goes on. With `--journal DIR` everything that flows is recorded; `--replay DIR` draws the chart from it, and
+`--verify DIR` proves that today's handlers send the same.
 """
 
 import argparse
@@ -21,11 +24,10 @@ from pathlib import Path
 
 from nanobus import CircularBus, JoinHandles, JournalBus, Messenger, Worker
 
-import chart
 from detector import Detector
 from handlers import Recorder, Sampler, Smoother
 from history import History
-from messages import Alert, Finish, Finished, Sample, Smoothed
+from messages import Alert, Finish, Finished, Sample, Smoothed, Started
 from record import open_record, replay, verify
 from screen import LiveScreen, TextScreen
 from summary import metric_table, summary
@@ -75,6 +77,8 @@ def watch(options: argparse.Namespace) -> Outcome:
 
 def draw(history: History, path: Path) -> None:
     if history.samples:
+        import chart  # here: the sampler's process imports this module, too
+
         chart.draw(history, path)
         print(f"chart: {path}")
     else:
@@ -103,11 +107,15 @@ def positive(text: str) -> float:
 def workers(screen: type[LiveScreen] | type[TextScreen]) -> list[Worker]:
     """Return the routing tables: all that links the handlers."""
     return [
-        Worker("sensing", [Sampler], routes={(OUTSIDE, Finish): [Sampler]}),
+        Worker(
+            "sensing", [Sampler], routes={(OUTSIDE, Finish): [Sampler]},
+            process=True, restart="on-failure", max_restarts=10,
+        ),
         Worker(
             "analysis",
             [Smoother, Detector, Recorder],
             routes={
+                (Sampler, Started): [Recorder],
                 (Sampler, Sample): [Smoother, Detector, Recorder],
                 (Sampler, Finished): [Smoother, Detector, Recorder],
                 (Smoother, Smoothed): [Recorder],

@@ -41,3 +41,8 @@ class Finished(msgspec.Struct, frozen=True):
 
     handler: str
     sent: int
+
+
+@message(id=6)
+class Started(msgspec.Struct, frozen=True):
+    """The first word of the sampler: from here on it counts. Where its process was killed, the next one starts anew."""

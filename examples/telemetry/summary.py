@@ -7,8 +7,10 @@ from statistics import fmean
 from nanobus import CircularBus, JoinHandles, JournalBus, Worker
 
 from history import History
-from messages import Finished
+from messages import Finished, Started
 from metrics import text_of
+
+COUNTERS = ("handled", "skipped", "failures", "held", "restarts")
 
 
 def summary(
@@ -17,7 +19,7 @@ def summary(
     tables = [
         metric_table(history),
         table(("source", "message", "count", "receivers"), route_rows(history, workers), left=(0, 1, 3)),
-        table(("worker", "handled", "skipped", "failures", "held"), worker_rows(handles)),
+        table(("worker", *COUNTERS), worker_rows(handles)),
         bus_lines(bus),
     ]
     return "\n\n".join(tables)
@@ -58,7 +60,7 @@ def route_rows(history: History, workers: Sequence[Worker]) -> list[Sequence[obj
         (
             source.__name__,
             message.__name__,
-            1 if message is Finished else history.recorded[source.__name__],
+            history.lives if message is Started else 1 if message is Finished else history.recorded[source.__name__],
             ", ".join(receivers),
         )
         for (source, message), receivers in routes.items()
@@ -66,7 +68,9 @@ def route_rows(history: History, workers: Sequence[Worker]) -> list[Sequence[obj
 
 
 def worker_rows(handles: JoinHandles) -> list[Sequence[object]]:
-    return [(name, *counters.values()) for name, counters in handles.statistics().items()]
+    return [
+        (name, *(counters.get(counter, "-") for counter in COUNTERS)) for name, counters in handles.statistics().items()
+    ]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]], left: Sequence[int] = (0,)) -> str:
