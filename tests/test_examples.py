@@ -25,7 +25,7 @@ from nanobus import JournalBus
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TIMEOUT = 60
-NAMES = {"ping_pong", "protobuf", "telemetry", "zero_copy"}
+NAMES = {"ping_pong", "protobuf", "telemetry", "two_programs", "zero_copy"}
 
 
 def command(name: str, *arguments: str | Path) -> list[str]:
@@ -70,6 +70,13 @@ def test_protobuf_classes_travel_between_workers(tmp_path: Path) -> None:
     printed = run(tmp_path, "protobuf")
     assert "BUY 10 ACME at 98.75" in printed
     assert "6 quotes, 3 orders" in printed
+
+
+def test_two_programs_lose_no_order_to_a_killed_kitchen(tmp_path: Path) -> None:
+    printed = run(tmp_path, "two_programs")
+    assert printed.count(" was killed") == 2
+    assert "50 orders, 50 meals, each of them once and in order" in printed
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_zero_copy_records_are_read_in_place_and_kept(tmp_path: Path) -> None:
