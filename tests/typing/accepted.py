@@ -126,6 +126,7 @@ def run() -> None:
         Worker("io", [Feed], on_error="skip", idle=0.01, outbox_limit=1 << 20),
     ]
     messenger = Messenger(bus, workers, config={"limit": 3})
+    assert_type(Messenger(bus, workers, only=["io"]).part(("fast",)).part(None), Messenger)
     with messenger.run() as handles:
         with bus.sender(Feed) as sender:
             assert_type(sender, Sender)

@@ -40,6 +40,7 @@ def program(tmp_path, monkeypatch):
     """A function that writes a module into the current folder, and returns its name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     known = set(sys.modules)
 
     def write(text, name="program"):
@@ -159,6 +160,11 @@ def test_check_tells_the_error_of_a_table_and_the_warnings_before_it(program, na
         "warning: Keeper.number waits for Number, and no route brings it",
         "error: the route (500, Number) of worker 'b' names AnswerKeeper, which has no @on(Number) method",
     ]
+
+
+def test_check_leaves_no_file(program, nanobus, tmp_path):
+    nanobus("check", f"{program('')}:messenger")
+    assert [one.name for one in tmp_path.iterdir()] == ["program.py"]
 
 
 def test_check_runs_nothing_and_closes_the_bus_that_the_module_opened(program, nanobus, tmp_path):

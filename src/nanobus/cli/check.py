@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import traceback
 import warnings
 
@@ -21,6 +22,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    sys.dont_write_bytecode = True                  # a look leaves nothing behind
     messenger: Messenger | None = None
     errors: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
