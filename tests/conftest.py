@@ -1,6 +1,7 @@
 """What several folders of tests share: compiled helpers, built against the installed nanobus."""
 
 import importlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,10 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 BUILD_SECONDS = 300  # a build this long hangs
+
+# What a shell runs in the background ignores Ctrl-C, and so would every program that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def build(source: Path, out: Path) -> dict[str, ModuleType]:
