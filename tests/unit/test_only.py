@@ -125,21 +125,27 @@ def test_journal_is_told_of_the_whole_table(tmp_path):
 
 
 def test_layout_that_differs_is_refused_though_no_worker_here_uses_it(tmp_path):
-    @message(id=1102)
-    class Other(msgspec.Struct):
+    @message(id=1191)
+    class Remark(msgspec.Struct):
         text: str
 
-    class Stranger(Handler, id=13):
-        @on(Other)
-        def other(self, other):
-            pass
+    @message(id=1191)
+    class OtherRemark(msgspec.Struct):
+        number: int
 
-    workers = [table()[0], Worker("keeping", [Stranger], {(Doubler, Other): [Stranger]})]
+    def remarking(message_class):
+        class Remarker(Handler, id=91):
+            @on(message_class)
+            def hear(self, remark):
+                pass
+
+        return Worker("remarking", [Remarker], {(Doubler, message_class): [Remarker]})
+
     with JournalBus(tmp_path) as journal:
-        with Messenger(journal, table(), config(), only=["doubling"]).run():
-            journal.sender(OUTSIDE).send(Number(1))
-        with pytest.raises(SchemaMismatchError, match="message 1102"):
-            Messenger(journal, workers, only=["doubling"]).run()
+        with Messenger(journal, [*table(), remarking(Remark)], config(), only=["doubling"]).run():
+            journal.sender(OUTSIDE).send(Remark("one"))
+        with pytest.raises(SchemaMismatchError, match="message 1191"):
+            Messenger(journal, [*table(), remarking(OtherRemark)], only=["doubling"]).run()
         assert journal.statistics().readers == ()
 
 
