@@ -298,6 +298,14 @@ class JoinHandles:
         for running in self._workers:
             running.request_stop(position)
 
+    def force(self) -> None:
+        """Ask the workers to stop with the message at hand, and return at once; a process that has not ended after a
+        second is killed. Safe from any thread and signal handler."""
+        self.request_stop(drain=False)
+        for running in self._workers:
+            if isinstance(running, WorkerProcess):
+                running.force()
+
     def __enter__(self) -> Self:
         return self
 
@@ -373,19 +381,12 @@ class JoinHandles:
         try:
             self.stop(drain=True)
         except KeyboardInterrupt:
-            self._force()
+            self.force()
+            self._wait(None)
             raise
         finally:
             if self._error is not None and self._error is not exception:
                 exception.add_note(f"meanwhile something else had failed: {self._error}")
-
-    def _force(self) -> None:
-        """Stop without draining; a process that does not end then is killed."""
-        self.request_stop(drain=False)
-        for running in self._workers:
-            if isinstance(running, WorkerProcess):
-                running.force()
-        self._wait(None)
 
     def _raise_error(self) -> None:
         with self._lock:

@@ -62,6 +62,9 @@ PROGRAM = """
     def hanging():
         return messenger(handler=Hanging)
 
+    def hanging_elsewhere():
+        return messenger(process=True, handler=Hanging)
+
     def endless():
         print("ready", flush=True)
         time.sleep(3600)
@@ -151,6 +154,17 @@ def test_second_signal_does_not_wait_for_what_is_on_the_bus(folder, attribute):
     assert errors == ""
     assert len(notes(folder)) < COUNT + 3
     assert notes(folder)[-1] == "stopped"
+
+
+def test_second_signal_kills_a_process_whose_handler_does_not_come_back(folder):
+    process = start(folder, "hanging_elsewhere")
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)                                         # of two at once SIGINT may be seen first
+    process.send_signal(signal.SIGINT)
+    code, errors = end(process)
+    assert code in (-signal.SIGTERM, -signal.SIGINT)
+    assert "WorkerDiedError: the process of worker 'distant' was ended by SIGKILL" in errors
 
 
 def test_third_signal_ends_a_program_whose_handler_does_not_come_back(folder):

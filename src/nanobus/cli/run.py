@@ -25,6 +25,7 @@ def add_to(commands: Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    failure = ""
     with Signals() as signals:
         try:
             messenger = chosen(load(options.program), options.only)
@@ -35,14 +36,13 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt as interrupt:
             if signals.first is None:               # of the program's own making
                 raise
-            if hasattr(interrupt, "__notes__"):     # of a handler that failed meanwhile
-                say(traceback.format_exc(), end="")
-                return FAILED
+            if hasattr(interrupt, "__notes__"):     # of what failed meanwhile
+                failure = traceback.format_exc()
         except Exception:
-            say(traceback.format_exc(), end="")
-            return FAILED
-    if signals.first is None:
-        return 0
+            failure = traceback.format_exc()
+    say(failure, end="")
+    if signals.first is None or (failure and not signals.forces):   # who forces it wants its end, at this price
+        return FAILED if failure else 0
     end_by(signals.first)
     return code_of(signals.first)
 

@@ -19,21 +19,24 @@ class Stoppable(Protocol):
     """What a signal stops."""
 
     def request_stop(self, drain: bool = True) -> None: ...
+    def force(self) -> None: ...
 
 
 class Signals:
-    """Hears them while it is entered: the first one stops and drains, the second does not wait for that, and the third
-    ends the process. Before there is something to stop, they interrupt. For the main thread.
+    """Hears them while it is entered: the first one stops and drains, the second forces, the third ends the process.
+    Before there is something to stop, they interrupt. For the main thread.
 
     Attributes
     ----------
     first : int or None
         The number of the first one.
+    forces : bool
+        Whether there was a second one.
     """
 
     def __init__(self) -> None:
         self.first: int | None = None
-        self._forces = False
+        self.forces = False
         self._running: Stoppable | None = None
         self._former: dict[int, object] = {}
 
@@ -55,16 +58,18 @@ class Signals:
         self._running = running
 
     def _hear(self, number: int, _: FrameType | None) -> None:
-        drains = self.first is None
-        if drains:
+        if self.first is None:
             self.first = number
-        elif not self._forces:
-            self._forces = True
+        else:
+            self.forces = True
             for one in self._former:
                 signal.signal(one, signal.SIG_DFL)
         if self._running is None:
             raise KeyboardInterrupt
-        self._running.request_stop(drains)
+        if self.forces:
+            self._running.force()
+        else:
+            self._running.request_stop()
 
 
 def code_of(number: int) -> int:
