@@ -45,6 +45,7 @@ def fork(work: Callable[[], object]) -> int:
     child = os.fork()
     if child:
         return child
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         work()
     except BaseException:
@@ -239,13 +240,15 @@ def main() -> NoReturn:
     before = leftovers()
     folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=given.folder))
     gc.freeze()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))   # by way of `run`, which takes the children along
     figures: dict[str, Any] = {"bus": given.bus, "seed": given.seed, "violations": []}
     try:
         figures |= Torture(folder / f"a.{given.bus}", given.seed).run(given.seconds)
     except TortureError as error:
         figures["violations"] = [str(error)]
-    beside = {one.name for one in folder.iterdir()} - {f"a.{given.bus}", "a.verdict"}
-    shutil.rmtree(folder)
+    finally:
+        beside = {one.name for one in folder.iterdir()} - {f"a.{given.bus}", "a.verdict"}
+        shutil.rmtree(folder)
     if beside or leftovers() - before:
         figures["violations"].append(f"left behind: {beside | (leftovers() - before)}")
     print(json.dumps(figures))
