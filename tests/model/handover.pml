@@ -27,6 +27,9 @@
 #ifndef DEATHS
 #define DEATHS 2
 #endif
+#ifndef STRANGERS
+#define STRANGERS 1
+#endif
 
 #define NOBODY   0
 #define PARENT   1
@@ -240,7 +243,7 @@ proctype stranger() {
     bool swapped;
     {
         if
-        :: owner == NOBODY ->
+        :: STRANGERS > 0 && owner == NOBODY ->
             take_line(STRANGER);
             if
             :: swapped -> read(STRANGER); free_line()

@@ -49,7 +49,8 @@ HOLDS = {
     "writers do not overtake the slower of two sealers": ("gate", TWO_SEALERS),
     "without a kill nobody needs the re-check": ("park", "DEATHS=0"),
     "each kill costs each sleeper one re-check at most": ("park", "DEATHS=2"),
-    "a place is handed on, and free in the end": ("handover", "DEATHS=2"),
+    "a place is handed on beside others, and free in the end": ("handover", "DEATHS=1"),
+    "a place is handed on by those who die one after the other": ("handover", "DEATHS=2 STRANGERS=0"),
     "wakers that fence need no heavy fence": ("park", "DEATHS=0 NO_HEAVY_FENCE FENCED_WAKERS"),
 }
 

@@ -13,7 +13,7 @@ from nanobus.core.steps cimport step
 
 from nanobus.errors import NanobusError
 
-cdef object naming = object()           # its critical section: in one thread at a time this process becomes an heir, or none
+cdef object naming = object()           # its critical section: in one thread at a time this process becomes an heir
 
 
 @cython.final
