@@ -1,8 +1,9 @@
-"""The protocols of claims.pxd and waiting.pxd, checked with Spin: every order of steps, a kill before any of them.
+"""The protocols of claims.pxd, waiting.pxd and handover.pxd, checked with Spin: every order, a kill before any step.
 
     claims.pml      claim, commit, abort, seal, retire
     gate.pml        who may write where somebody still looks, in a ring that wraps
     park.pml        parking and waking
+    handover.pml    a reader's line that passes from a process to its children
 
 Each says on top what it holds to be true and how it can be broken; a broken variant must be caught, or the model does
 not bite. To see how one fails, in a copy of the model's folder:
@@ -48,6 +49,8 @@ HOLDS = {
     "writers do not overtake the slower of two sealers": ("gate", TWO_SEALERS),
     "without a kill nobody needs the re-check": ("park", "DEATHS=0"),
     "each kill costs each sleeper one re-check at most": ("park", "DEATHS=2"),
+    "a place is handed on beside others, and free in the end": ("handover", "DEATHS=1"),
+    "a place is handed on by those who die one after the other": ("handover", "DEATHS=2 STRANGERS=0"),
     "wakers that fence need no heavy fence": ("park", "DEATHS=0 NO_HEAVY_FENCE FENCED_WAKERS"),
 }
 
@@ -82,6 +85,13 @@ CAUGHT = {
     "a sleeper reads the news too late": ("park", "DEATHS=0", "SEEN_AFTER_BIT"),
     "a waker clears the bits too late": ("park", "DEATHS=0", "BITS_CLEARED_LAST"),
     "a waker wakes one of two": ("park", "DEATHS=0", "WAKES_ONE"),
+    "a reaper does not ask for the heir": ("handover", "DEATHS=1", "HEIR_NOT_ASKED"),
+    "who closes forgets the heir last": ("handover", "DEATHS=1", "HEIR_CLEARED_LAST"),
+    "a place that is let go keeps its heir": ("handover", "DEATHS=1", "HEIR_STAYS"),
+    "who takes back asks for the owner last": ("handover", "DEATHS=1", "OWNER_ASKED_LAST"),
+    "who takes back does not ask for the turn": ("handover", "DEATHS=1", "TURN_NOT_ASKED"),
+    "a child adopts without a swap": ("handover", "DEATHS=2", "ADOPTED_BY_STORE"),
+    "a place is let go while its child is on its way": ("handover", "DEATHS=0", "LETS_GO_EARLY"),
 }
 
 

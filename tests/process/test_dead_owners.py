@@ -112,6 +112,30 @@ def test_lines_of_the_dead_are_given_to_the_living(tmp_path):
     bus.writer()
 
 
+def test_place_that_is_let_go_under_a_living_child_gates_no_more_once_that_one_is_killed(tmp_path):
+    path = tmp_path / "ring"
+    bus = CircularBus(4096, path)
+    place = bus.hold()
+    code = (
+        "import sys, time; from nanobus import *\nbus = CircularBus(path=sys.argv[1])\n"
+        "reader = bus.adopt(tuple(map(int, sys.argv[2:])))\nprint('now', flush=True)\ntime.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), *map(str, place.ticket)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "now\n"
+    place.let_go()
+    with pytest.raises(BusFullError):
+        for _ in range(9):
+            bus.write(1, 1, bytes(480), timeout=0)
+    process.kill()
+    process.wait(20)
+    process.stdout.close()
+    bus.write(1, 1, bytes(480), timeout=20)
+    assert place.reclaim() is None
+    assert bus.statistics().readers == ()
+
+
 @pytest.mark.parametrize("meanwhile", ["", "ballast = bytearray(50 << 20)"])
 def test_claim_in_a_living_process_is_waited_for_also_when_it_grows(tmp_path, meanwhile):
     path = tmp_path / "ring"

@@ -1,4 +1,5 @@
-"""A process that works with a journal is killed at every step it takes, and the recovery after it, too."""
+"""A process is killed at every step it takes with a journal, and the recovery after it, too; or with a bus that another
+process has open meanwhile."""
 
 import json
 import os
@@ -35,3 +36,24 @@ def test_journal_keeps_what_returned_wherever_a_process_is_killed(folder, work):
     print(work, figures)
     assert figures["kills"] == figures["steps"] > 50
     assert figures["recovery_kills"] > figures["kills"] // 4
+
+
+RING = [
+    "make", "attach", "inherit", "write", "write_checked", "lap", "register", "park", "wake_writers", "seal", "reap",
+    "adopt", "hold", "flush",
+]
+JOURNAL = ["attach", "write", "register", "park", "seal", "reap", "adopt", "hold"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "work"), [("ring", work) for work in RING] + [("journal", work) for work in JOURNAL]
+)
+def test_witness_goes_on_wherever_a_process_is_killed(folder, kind, work):
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "witness_sweep.py"), folder, kind, work],
+        capture_output=True, text=True, timeout=1500,
+    )
+    assert run.returncode == 0, run.stderr + run.stdout
+    figures = json.loads(run.stdout)
+    print(kind, work, figures)
+    assert figures["kills"] > 10

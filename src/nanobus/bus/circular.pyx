@@ -24,6 +24,7 @@ from nanobus.bus.waiting cimport wake
 from nanobus.core.atomics cimport fence_full, load_acquire
 from nanobus.core.layout cimport SLOT_HEADER_SIZE
 from nanobus.core.parking cimport fence_heavy_side_works
+from nanobus.core.steps cimport step
 from nanobus.memory.ring cimport RingMapping
 
 from nanobus.bus.statistics import BusStatistics
@@ -87,8 +88,10 @@ cdef class CircularBus(SharedBus):
                 mapping = attach(path, capacity)
             if mapping is None:
                 mapping = RingMapping(capacity, control_size, path)
+                step()
                 if mapping.created:
                     write_control(mapping, flags, writers, readers)
+                    step()
                     if path is not None and not mapping.publish():
                         mapping = None                      # somebody else was faster: open theirs
                 else:
@@ -96,6 +99,7 @@ cdef class CircularBus(SharedBus):
         self.begin(mapping)
 
     cdef int begin(self, RingMapping mapping) except -1:
+        step()
         self.mapping = self.memory = mapping
         self.capacity = mapping.capacity
         self.path = mapping.path

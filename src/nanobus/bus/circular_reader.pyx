@@ -23,6 +23,7 @@ from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
+from nanobus.core.steps cimport step
 from nanobus.memory.ring cimport RingMapping
 
 
@@ -85,10 +86,13 @@ cdef class CircularReader(BusReader):
         if wanted < oldest:
             raise ValueError(f"start must not be overwritten yet: the oldest message is past {oldest}, got {start}")
         self.cursor = self.next = wanted
+        step()
         store_release(&self.line.position, wanted)
+        step()
         if gate and not self.control.flags & OVERFLOW_OVERWRITE:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
             store_release_32(&self.line.gating, self.line.gating | (GATING if lag_limit is None else REVOCABLE))
+            step()
             fence_full()                                    # pairs with the fence in renew_limit
             limit = highest_limit(&self.claims)
             if limit > wanted + self.mask + 1 and not self.copies:
@@ -160,6 +164,7 @@ cdef class CircularReader(BusReader):
         cdef uint64_t next = self.next
         cdef uint64_t passed = self.cursor ^ next
         self.cursor = next
+        step()
         store_release(&self.line.position, next)            # after the last read of the slot: gate() acquires it
         if rarely(passed >> self.wake_shift):
             self.wake_writers()

@@ -17,6 +17,7 @@ from nanobus.core.atomics cimport (
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SlotHeader, slot_length
+from nanobus.core.steps cimport step
 from nanobus.memory.ring cimport RingMapping
 
 
@@ -40,10 +41,14 @@ cdef class CircularWriter(SlotWriter):
         ):
             return self.claim_slowly(size, slot)
         store_release(&line.intent_position, position)
+        step()
         store_release(&line.intent_length, end - position)
+        step()
         if rarely(not swap_if_equal(&self.control.head, &position, end)):
+            step()
             store_release(&line.intent_length, 0)
             return self.claim_slowly(size, slot)
+        step()
         self.open_at(size, position, end, slot)
         return BUS_OK
 
@@ -64,10 +69,14 @@ cdef class CircularWriter(SlotWriter):
                 store_relaxed(&line.full, line.full + 1)
                 return BUS_FULL
             store_release(&line.intent_position, position)
+            step()
             store_release(&line.intent_length, end - position)
+            step()
             if swap_if_equal(&self.control.head, &position, end):
+                step()
                 self.open_at(size, position, end, slot)
                 return BUS_OK
+            step()
             store_release(&line.intent_length, 0)
 
     cdef bint find_room(self, uint64_t end) noexcept nogil:
@@ -89,6 +98,7 @@ cdef class CircularWriter(SlotWriter):
         fence_release()                                     # pairs with fence_acquire in look_carefully
         if rarely((position ^ end) >> self.section_shift):
             store_release(&self.control.boundaries[(end >> self.section_shift) & (BOUNDARY_COUNT - 1)], end)
+            step()
         open_slot(slot, position, <SlotHeader *> (self.ring + (position & self.mask)), size)
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:

@@ -75,7 +75,9 @@ cdef void release_writer_line(Claims *claims, WriterLine *line) noexcept nogil:
     store_relaxed(&line.full, 0)
     step()
     store_release(&line.limit, 0)
+    step()
     store_release(&line.intent_length, 0)
+    step()
     store_release(&line.sealing, 0)
     step()
     store_release(&line.owner, 0)                   # the next owner's swap acquires a clean line
@@ -90,6 +92,7 @@ cdef void release_reader_line(ReaderLine *line) noexcept nogil:
     store_release(&line.sealing, 0)
     line.gaps = 0
     store_relaxed(&line.lost_bytes, 0)
+    step()
     store_release(&line.owner, 0)
 
 
@@ -142,6 +145,7 @@ cdef uint64_t renew_limit(Claims *claims, WriterLine *line) noexcept nogil:
     cdef uint64_t limit = gate(claims) + claims.mask + 1
     cdef uint64_t again
     store_release(&line.limit, limit)
+    step()
     fence_full()                                    # pairs with the fence of whoever registers or seals
     again = gate(claims) + claims.mask + 1
     if again < limit:
@@ -236,6 +240,7 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
         if length == 0 or not looks_stalled(claims, position):
             return                                  # the stamp after the length: till then no dead line was retired
         store_release(sealing, position + 1)
+        step()
         fence_full()                                # pairs with the fence in renew_limit
         header = claims.locate(claims, position)    # anew: looking elsewhere may have moved it
         if (
@@ -329,6 +334,7 @@ cdef void retire_writer(Claims *claims, WriterLine *line) noexcept nogil:
             if not is_committed(claims, position) and not is_gone(claims, position):
                 return
     if swap_if_equal(&line.owner, &owner, claims.owner):
+        step()
         atomic_add(&claims.control.dead_writers, 1)
         release_writer_line(claims, line)
 
@@ -339,10 +345,12 @@ cdef void disown(Claims *claims) noexcept nogil:
     cdef uint32_t index
     for index in range(claims.control.writer_lines):            # whatever `writers_used` says: nobody has looked yet
         owner = claims.owner
-        swap_if_equal(&claims.writers[index].owner, &owner, nobody_alive)
+        if swap_if_equal(&claims.writers[index].owner, &owner, nobody_alive):
+            step()
     for index in range(claims.control.reader_lines):
         owner = claims.owner
-        swap_if_equal(&claims.readers[index].owner, &owner, nobody_alive)
+        if swap_if_equal(&claims.readers[index].owner, &owner, nobody_alive):
+            step()
         owner = claims.owner
         swap_if_equal(&claims.readers[index].heir, &owner, nobody_alive)
 
@@ -369,5 +377,6 @@ cdef void reap(Claims *claims, uint64_t *sealing) noexcept nogil:
         owner = load_acquire(&reader.owner)
         if owner != 0 and owner != claims.owner and not owner_alive(owner) and not has_heir(reader):
             if swap_if_equal(&reader.owner, &owner, claims.owner):
+                step()
                 atomic_add(&claims.control.dead_readers, 1)
                 release_reader_line(reader)

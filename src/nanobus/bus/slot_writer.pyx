@@ -52,6 +52,7 @@ cdef class SlotWriter(BusWriter):
             return
         self.publish(slot)
         fence_light_side()                                  # pairs with fence_heavy_side in pause
+        step()
         if rarely(load_relaxed_32(&self.control.parked)):
             wake(self.control)
 
@@ -69,6 +70,7 @@ cdef class SlotWriter(BusWriter):
         if self.fence_after_commit:
             fence_full()
         fence_light_side()
+        step()
         if load_relaxed_32(&self.control.parked):
             wake(self.control)
 

@@ -7,6 +7,7 @@ from nanobus.core.atomics cimport (
 )
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.parking cimport fence_heavy_side, park, unpark_all
+from nanobus.core.steps cimport step
 
 
 cdef extern from "<sched.h>" nogil:
@@ -40,22 +41,30 @@ cdef bint pause(Wait *wait) noexcept nogil:
         return True
     if not wait.armed:
         wait.seen = load_acquire_32(&wait.control.news)     # before the bit: a wake-up that takes the bit changes it
+        step()
         set_bits_32(&wait.control.parked, wait.role)
+        step()
         fence_heavy_side()                                  # pairs with fence_light_side of every waker
+        step()
         wait.armed = True
         return True
     wait.armed = False
     left = min(wait.deadline - monotonic_ns(), wait.longest_sleep)
     if left <= 0:
         return False
+    step()
     park(&wait.control.news, wait.seen, left)
+    step()
     return True
 
 
 cdef void wake(ControlBlock *control) noexcept nogil:
     if exchange_32(&control.parked, 0):
+        step()
         atomic_add_32(&control.news, 1)
+        step()
         unpark_all(&control.news)
+        step()
 
 
 cdef int64_t deadline_after(int64_t ns) noexcept nogil:

@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memmove
 
 from nanobus.bus.base cimport BUS_OK, BusStatus, BusWriter, Slot
 from nanobus.core.layout cimport relative_cause, slot_length
+from nanobus.core.steps cimport step
 from nanobus.memory.growable cimport GrowableMapping
 
 
@@ -76,7 +77,9 @@ cdef class Outbox:
             slot.header.message = held.message
             slot.header.cause = relative_cause(slot.position, held.cause)
             memcpy(slot.payload, held + 1, held.size)
+            step()
             writer.commit(&slot)
+            step()
             self.sent_end = slot.position + slot_length(held.size)
             self.first += sizeof(Held) + ((<size_t> held.size + 7) & ~<size_t> 7)
             self.count -= 1
