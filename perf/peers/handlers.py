@@ -36,10 +36,15 @@ class Go(Record):
     count: u64
 
 
+@message(id=4)
+class Ready(Record):
+    process: u64
+
+
 class Answering(Handler, id=1):
     def on_start(self) -> None:
-        self.answer = Answer(number=os.getpid())
-        self.send(self.answer)
+        self.answer = Answer()
+        self.send(Ready(process=os.getpid()))
 
     @on(Question)
     def question(self, question: Question) -> None:
