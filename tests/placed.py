@@ -90,6 +90,17 @@ class Pinger(Handler, id=152):
             self.send(Question(reply.value + 1))
 
 
+class Tireless(Handler, id=199):
+    """A Pinger that never stops."""
+
+    def on_start(self):
+        self.send(Question(1))
+
+    @on(Reply)
+    def reply(self, reply):
+        self.send(Question(1))
+
+
 class Distant(Handler, id=153):
     """Notes what happens to it in a file: the only thing it shares with the test."""
 

@@ -240,12 +240,13 @@ cdef class CircularReader(BusReader):
             header = <SlotHeader *> (self.ring + (self.cursor & self.mask))
             if load_acquire(&header.stamp) == stamp_of(self.cursor, self.key):
                 return BUS_OK
-            status = self.look_again()
-            if status != BUS_EMPTY:
-                return BUS_OK if status == BUS_LAPPED else status
-            waiting.longest_sleep = (
-                RECHECK_NS if load_acquire(&self.control.head) == self.cursor else STALL_RECHECK_NS
-            )
+            if waiting.looks_around:
+                status = self.look_again()
+                if status != BUS_EMPTY:
+                    return BUS_OK if status == BUS_LAPPED else status
+                waiting.longest_sleep = (
+                    RECHECK_NS if load_acquire(&self.control.head) == self.cursor else STALL_RECHECK_NS
+                )
             if not pause(&waiting):
                 return BUS_EMPTY
 

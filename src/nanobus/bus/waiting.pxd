@@ -11,6 +11,9 @@ the second sleeps, and not at all if `news` moved since. The waker publishes its
 parked bits; `wake` clears them, counts `news` up and wakes everybody, and who still waits parks anew. A waker killed
 between the two, or in a process where the heavy fence does not reach, costs the sleeper no more than one re-check
 interval.
+
+Most turns of a spinning reader look at nothing but the stamp it waits for. The head tells it of claims in flight, but
+whoever keeps reading that line takes it away from every writer that claims; `looks_around` says when it is time.
 """
 from libc.stdint cimport int64_t, uint32_t
 
@@ -18,6 +21,7 @@ from nanobus.bus.control cimport ControlBlock
 
 cdef enum:
     SPINS_BEFORE_PARKING = 400          # about 10 to 20 us: a hop to a running peer takes well under one
+    SPINS_A_LOOK = 16                   # turns from one look around to the next, while spinning
     RECHECK_NS = 100_000_000            # longest sleep with nothing outstanding
     STALL_RECHECK_NS = 2_000_000        # ... while a claim is outstanding: its owner may be dead
 
@@ -25,6 +29,7 @@ cdef struct Wait:
     ControlBlock *control
     uint32_t role                       # Parked bit
     uint32_t turns
+    bint looks_around                   # this turn, the caller looks at more than the word it waits for
     uint32_t seen                       # `news` when the parked bit was set
     bint armed
     int64_t deadline                    # monotonic ns; highest i64: never

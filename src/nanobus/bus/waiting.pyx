@@ -22,6 +22,7 @@ cdef void begin(Wait *wait, ControlBlock *control, uint32_t role, int64_t timeou
     wait.control = control
     wait.role = role
     wait.turns = 0
+    wait.looks_around = True
     wait.armed = False
     wait.longest_sleep = RECHECK_NS
     wait.deadline = deadline_after(timeout_ns)
@@ -31,14 +32,17 @@ cdef bint pause(Wait *wait) noexcept nogil:
     cdef uint32_t flags = wait.control.flags
     cdef int64_t left
     wait.turns += 1
+    wait.looks_around = wait.turns % SPINS_A_LOOK == 0
     if flags & (WAIT_SPIN | WAIT_YIELD) or wait.turns < SPINS_BEFORE_PARKING:
-        if wait.turns % SPINS_BETWEEN_CLOCK_READINGS == 0 and monotonic_ns() >= wait.deadline:
-            return False
+        if wait.turns % SPINS_BETWEEN_CLOCK_READINGS == 0 or flags & WAIT_YIELD:    # a yield takes any time
+            if monotonic_ns() >= wait.deadline:
+                return False
         if flags & WAIT_YIELD:
             sched_yield()
         else:
             relax()
         return True
+    wait.looks_around = True                                # before every sleep and after it
     if not wait.armed:
         wait.seen = load_acquire_32(&wait.control.news)     # before the bit: a wake-up that takes the bit changes it
         step()

@@ -30,6 +30,7 @@ cdef class WorkerLoop:
     cdef bint failed
     cdef object broken                  # what `on_failure` itself raised; raised by `run` in turn
     cdef bint decoding
+    cdef bint alone                     # hardly any other thread of this process wants the GIL
     cdef readonly uint64_t handled      # messages that had a receiver here
     cdef readonly uint64_t skipped      # messages that had none
     cdef readonly uint64_t failures     # calls that raised
@@ -44,6 +45,7 @@ cdef class WorkerLoop:
     cdef int tick(self, Slot *slot) except -1
     cdef int write_due_timers(self) except -1
     cdef int run_turn_hooks(self) except -1
+    cdef bint waits_a_moment(self) noexcept
     cdef BusStatus skip_unrouted(self) noexcept nogil
     cdef int64_t rest_ns(self, int64_t until) noexcept nogil
     cdef int end_claim(self, object handler, object message, object position) except -1

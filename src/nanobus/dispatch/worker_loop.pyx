@@ -5,10 +5,12 @@
             write due timers         as messages, so that they have a position and replay
             on_loop hooks
             nothing there? wait      GIL released, up to the next timer; then, still without the GIL, skip whatever
-                                     nobody here listens to
+                                     nobody here listens to. In a process of its own first for a moment with the GIL
 
 A handler that raises is reported with its message and position; the callback decides whether the loop goes on.
 """
+import threading
+
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
@@ -35,6 +37,7 @@ cdef enum:
     BATCH = 512                         # slots a turn: timers and hooks are looked at in between
     SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
     OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
+    MOMENT_NS = 1_000                   # an answer from another processor comes sooner
 
 
 @cython.final
@@ -102,6 +105,9 @@ cdef class WorkerLoop:
     def run(self):
         """Handle messages until `stop`, a failure that the callback does not forgive, or the closing of the bus."""
         cdef BusStatus status = BUS_OK
+        cdef uint64_t handled = 0
+        # The worker of a process of its own has its main thread; beside it one listens to the parent, and sleeps.
+        self.alone = threading.current_thread() is threading.main_thread()
         self.reader.busy = True
         try:
             while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
@@ -123,6 +129,10 @@ cdef class WorkerLoop:
                 if self.turn_hooks:
                     self.run_turn_hooks()
                 if status == BUS_EMPTY and not self.failed:
+                    if self.alone and self.handled != handled:      # a handler ran: who wanted the GIL could have it
+                        handled = self.handled
+                        if self.waits_a_moment():
+                            continue
                     with nogil:
                         status = self.skip_unrouted()
                     if status == BUS_LAPPED:            # told once: `deliver` will not hear of it
@@ -338,6 +348,14 @@ cdef class WorkerLoop:
                 if self.outlet.claimed is not None:
                     self.end_claim(handler, None, None)
         return 0
+
+    cdef bint waits_a_moment(self) noexcept:
+        """Whether the next slot comes so soon that releasing the GIL, and taking it again, would take longer.
+
+        `skip_unrouted` does the rest: an interruption that ends this wait is found in what caused it, and nothing
+        that lies unread for a moment is lost.
+        """
+        return not self.outlet.outbox.count and self.reader.wait(MOMENT_NS) == BUS_OK
 
     cdef BusStatus skip_unrouted(self) noexcept nogil:
         """Wait for a slot somebody here listens to, or for whatever else the loop has to do."""
