@@ -13,6 +13,7 @@ from pathlib import Path
 def build(out: Path, source: Path) -> str:
     """Build `source` in `out` with the tools of this interpreter's environment; return what they printed."""
     environment = dict(os.environ, PATH=sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
+    environment.pop("LD_PRELOAD", None)  # a sanitizer's library, which compilers can do without
     meson = [sys.executable, "-m", "mesonbuild.mesonmain"]
     printed = ""
     for command in (["setup", "--reconfigure", str(out), str(source)], ["compile", "-C", str(out)]):

@@ -2,12 +2,13 @@
 
 import time
 
+from loads import load
 from nanobus import CircularBus, Handler, Messenger, Worker, on
 from services import Answer, Number
 
 
 class Left(Handler, id=60):
-    limit = 1_000_000
+    limit = load(1_000_000)
 
     def __init__(self, config):
         super().__init__(config)

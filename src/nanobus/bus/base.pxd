@@ -12,6 +12,7 @@ Full, empty and lapped are outcomes, not errors: C code gets a status, Python me
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from nanobus.core.atomics cimport load_acquire_32
 from nanobus.core.layout cimport SlotHeader
 
 cdef enum BusStatus:
@@ -127,6 +128,10 @@ cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS
 cdef object open_buses              # WeakSet of every Bus of this process
+
+# For code without the GIL: another thread may be closing it.
+cdef inline bint was_closed(BusHandle handle) noexcept nogil:
+    return load_acquire_32(<const uint32_t *> &handle.closed) != 0
 
 # Before a message of `codec` is sent.
 cdef inline int note_codec(Bus bus, object codec) except -1:

@@ -51,7 +51,7 @@ cdef class BusHandle:
         """Let go of the bus: nobody waits for this handle any more. Thread-safe; a call that waits in another thread
         ends with BusClosedError."""
         if not self.closed:
-            self.closed = True
+            store_release_32(<uint32_t *> &self.closed, True)       # `was_closed` acquires it
             if self.busy:
                 interrupt(self)                 # the waiting thread frees the line on its way out
             else:

@@ -1,11 +1,11 @@
 """The reading end of a ring: in place where writers wait for the reader, copied and checked where they may overtake."""
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy
 
 from nanobus.bus.base cimport (
-    BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
+    BUS_CORRUPT, BUS_EMPTY, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot,
+    was_closed
 )
 from nanobus.bus.claims cimport (
     Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle_stalled
@@ -17,9 +17,10 @@ from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause, wake
 from nanobus.core.atomics cimport (
     fence_acquire, fence_full, fence_light_side, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32,
-    store_relaxed, store_release, store_release_32
+    set_bits_32, store_relaxed, store_relaxed_32, store_release, store_release_32
 )
 from nanobus.core.branches cimport rarely
+from nanobus.core.copying cimport copy_racing
 from nanobus.core.layout cimport (
     PADDING_ID, SLOT_ALIGNMENT, SLOT_HEADER_SIZE, SlotHeader, slot_checksum, slot_length, stamp_of
 )
@@ -91,7 +92,7 @@ cdef class CircularReader(BusReader):
         step()
         if gate and not self.control.flags & OVERFLOW_OVERWRITE:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
-            store_release_32(&self.line.gating, self.line.gating | (GATING if lag_limit is None else REVOCABLE))
+            set_bits_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
             step()
             fence_full()                                    # pairs with the fence in renew_limit
             limit = highest_limit(&self.claims)
@@ -177,7 +178,7 @@ cdef class CircularReader(BusReader):
     cdef BusStatus look_again(self) noexcept nogil:
         """Why no stamp fits at the cursor: nothing there yet, a claim in flight or of the dead, or a lap behind."""
         cdef uint64_t head
-        if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
+        if was_closed(self) or self.key != self.control.key:    # the latter alone: forked, before Python's hooks ran
             return BUS_STOPPED
         head = load_acquire(&self.control.head)
         if head == self.cursor:
@@ -195,28 +196,27 @@ cdef class CircularReader(BusReader):
         cdef uint64_t head = load_acquire(&self.control.head)
         self.lost_from = self.cursor
         self.cursor = self.next = boundary_from(&self.claims, head - (self.mask + 1) // 2)
-        self.line.gaps += 1
+        store_relaxed_32(&self.line.gaps, self.line.gaps + 1)
         store_relaxed(&self.line.lost_bytes, self.line.lost_bytes + self.cursor - self.lost_from)
         store_release(&self.line.position, self.cursor)
         return BUS_LAPPED
 
     cdef BusStatus look_carefully(self, uint64_t position, Slot *slot) noexcept nogil:
         """The slot whose stamp was seen at `position`: copied if it may vanish meanwhile, checked if it can be."""
-        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
-        cdef uint32_t size = header.size
+        cdef uint8_t *source = self.ring + (position & self.mask)
+        cdef SlotHeader *header = <SlotHeader *> (self.copy if self.copies else source)
         slot.position = position
         slot.header = header
         slot.payload = <uint8_t *> (header + 1)
         if self.copies:
-            if size <= self.max_payload:
-                memcpy(self.copy, header, SLOT_HEADER_SIZE + size)
+            copy_racing(self.copy, source, SLOT_HEADER_SIZE)            # first: its size is read once, from the copy
+            if header.size <= self.max_payload:
+                copy_racing(slot.payload, source + SLOT_HEADER_SIZE, header.size)
             fence_acquire()                                 # pairs with fence_release in claim
-            if load_relaxed(&self.control.head) - position > self.mask + 1 or size > self.max_payload:
+            if load_relaxed(&self.control.head) - position > self.mask + 1 or header.size > self.max_payload:
                 return BUS_LAPPED
-            slot.header = <SlotHeader *> self.copy
-            slot.payload = self.copy + SLOT_HEADER_SIZE
-        if self.control.flags & CHECKSUM and slot.header.message != PADDING_ID:
-            if size > self.max_payload or slot_checksum(slot.header) != slot.header.crc32c:
+        if self.control.flags & CHECKSUM and header.message != PADDING_ID:
+            if header.size > self.max_payload or slot_checksum(header) != header.crc32c:
                 return BUS_CORRUPT
         return BUS_OK
 

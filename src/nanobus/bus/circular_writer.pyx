@@ -3,7 +3,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot
+    BUS_CLAIMED, BUS_FULL, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot,
+    was_closed
 )
 from nanobus.bus.claims cimport Claims, REAP_AFTER_NS, reap, renew_limit
 from nanobus.bus.control cimport BOUNDARY_COUNT, WRITERS_PARKED, WriterLine
@@ -58,7 +59,7 @@ cdef class CircularWriter(SlotWriter):
         cdef uint64_t position, end
         if size > self.max_payload:
             return BUS_TOO_LARGE
-        if line == NULL or self.closed:
+        if line == NULL or was_closed(self):
             return BUS_STOPPED
         if load_relaxed(&line.intent_length):
             return BUS_CLAIMED
@@ -105,7 +106,7 @@ cdef class CircularWriter(SlotWriter):
         cdef Wait waiting
         if size > self.max_payload:
             return BUS_TOO_LARGE
-        if self.line == NULL or self.closed:
+        if self.line == NULL or was_closed(self):
             return BUS_STOPPED
         begin(&waiting, self.control, WRITERS_PARKED, timeout_ns)
         waiting.longest_sleep = STALL_RECHECK_NS            # readers wake writers by the eighth of a ring only

@@ -6,8 +6,8 @@ from nanobus.bus.control cimport (
     ReaderLine, WriterLine
 )
 from nanobus.core.atomics cimport (
-    atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, store_relaxed, store_release,
-    store_release_32, swap_if_equal, swap_if_equal_32
+    atomic_add, fence_full, load_acquire, load_acquire_32, load_relaxed, load_relaxed_32, store_relaxed,
+    store_relaxed_32, store_release, store_release_32, swap_if_equal, swap_if_equal_32
 )
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
@@ -87,10 +87,11 @@ cdef void release_reader_line(ReaderLine *line) noexcept nogil:
     store_release(&line.heir, 0)                    # first: a kill further down leaves a line that anybody may reap
     step()
     # After the last read of a slot: gate() acquires it.
-    store_release_32(&line.gating, (line.gating & ~<uint32_t> GATING_STATE) + GATING_TURN + NOT_GATING)
+    cdef uint32_t gating = load_relaxed_32(&line.gating)    # may be revoked meanwhile: the next turn is not
+    store_release_32(&line.gating, (gating & ~<uint32_t> GATING_STATE) + GATING_TURN + NOT_GATING)
     step()
     store_release(&line.sealing, 0)
-    line.gaps = 0
+    store_relaxed_32(&line.gaps, 0)
     store_relaxed(&line.lost_bytes, 0)
     step()
     store_release(&line.owner, 0)

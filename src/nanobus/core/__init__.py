@@ -4,6 +4,7 @@ layout     the slot: 32-byte header + payload, stamps, causes
 atomics    every memory order of the library is spelled here and nowhere else
 branches   which way a branch goes nearly always
 clock      wall-clock and monotonic nanoseconds
+copying    copying bytes that somebody may be overwriting meanwhile
 crc32c     the checksum of a slot, by instruction where the processor has one
 owner      who holds a line of a control block, and whether that process still lives
 parking    sleeping until another thread or process says there is news

@@ -31,6 +31,9 @@ cdef extern from *:
     }
     static inline uint32_t nb_load_relaxed_32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_RELAXED); }
     static inline uint32_t nb_load_acquire_32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+    static inline void nb_store_relaxed_32(uint32_t *word, uint32_t value) {
+        __atomic_store_n(word, value, __ATOMIC_RELAXED);
+    }
     static inline void nb_store_release_32(uint32_t *word, uint32_t value) {
         __atomic_store_n(word, value, __ATOMIC_RELEASE);
     }
@@ -67,6 +70,7 @@ cdef extern from *:
     uint64_t atomic_add "nb_add"(uint64_t *word, uint64_t value) noexcept nogil
     uint32_t load_relaxed_32 "nb_load_relaxed_32"(const uint32_t *word) noexcept nogil
     uint32_t load_acquire_32 "nb_load_acquire_32"(const uint32_t *word) noexcept nogil
+    void store_relaxed_32 "nb_store_relaxed_32"(uint32_t *word, uint32_t value) noexcept nogil
     void store_release_32 "nb_store_release_32"(uint32_t *word, uint32_t value) noexcept nogil
     uint32_t exchange_32 "nb_exchange_32"(uint32_t *word, uint32_t value) noexcept nogil
     uint32_t atomic_add_32 "nb_add_32"(uint32_t *word, uint32_t value) noexcept nogil

@@ -18,7 +18,7 @@ from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
-    interrupt
+    interrupt, was_closed
 )
 from nanobus.bus.codec cimport Codec
 from nanobus.bus.envelope cimport Gap
@@ -161,7 +161,7 @@ cdef class WorkerLoop:
             while True:
                 status = self.outlet.outbox.flush(self.outlet.writer)
                 now = monotonic_ns()
-                if status == BUS_OK or status == BUS_FAILED or now >= deadline or self.outlet.writer.closed:
+                if status == BUS_OK or status == BUS_FAILED or now >= deadline or was_closed(self.outlet.writer):
                     break
                 self.outlet.writer.wait(self.outlet.outbox.next_size(), deadline - now)
         self.outlet.writer.busy = False

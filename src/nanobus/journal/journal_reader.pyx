@@ -8,14 +8,16 @@ from libc.errno cimport ENOENT
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot
+    BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot,
+    was_closed
 )
 from nanobus.bus.claims cimport Claims, is_intended, release_reader_line, settle_stalled
 from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE, ReaderLine
 from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause
 from nanobus.core.atomics cimport (
-    fence_full, load_acquire, load_acquire_32, store_relaxed, store_release, store_release_32
+    fence_full, load_acquire, load_acquire_32, set_bits_32, store_relaxed, store_relaxed_32, store_release,
+    store_release_32
 )
 from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport (
@@ -95,7 +97,7 @@ cdef class JournalReader(BusReader):
                 if status == BUS_LAPPED:
                     self.lost_from = self.cursor
                     self.cursor = self.next = load_acquire(&journal_block(self.control).tail)
-                    self.line.gaps += 1
+                    store_relaxed_32(&self.line.gaps, self.line.gaps + 1)
                     store_relaxed(&self.line.lost_bytes, self.line.lost_bytes + self.cursor - self.lost_from)
                     store_release(&self.line.position, self.cursor)
                 return status
@@ -110,7 +112,7 @@ cdef class JournalReader(BusReader):
         cdef int error
         if is_inside(&self.segment, self.cursor) and end <= self.segment.mapped_end:
             return BUS_OK
-        if self.closed:
+        if was_closed(self):
             return BUS_STOPPED
         if load_acquire(&self.control.head) <= self.cursor:
             return BUS_EMPTY
@@ -134,7 +136,7 @@ cdef class JournalReader(BusReader):
     cdef BusStatus look_again(self) noexcept nogil:
         """Why no stamp fits at the cursor, which is mapped: nothing there yet, a claim in flight or of the dead, or
         damage; BUS_OK: one fits now."""
-        if self.closed or self.key != self.control.key:     # the latter alone: forked, and no hook of Python has run
+        if was_closed(self) or self.key != self.control.key:    # the latter alone: forked, before Python's hooks ran
             return BUS_STOPPED
         if load_acquire(&self.control.head) <= self.cursor:
             return BUS_EMPTY
@@ -258,7 +260,7 @@ cdef class JournalReader(BusReader):
         cdef uint64_t wanted
         if gate:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
-            store_release_32(&self.line.gating, self.line.gating | (GATING if lag_limit is None else REVOCABLE))
+            set_bits_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
         if start == "oldest":
             wanted = tail
             while True:

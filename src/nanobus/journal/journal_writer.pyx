@@ -8,7 +8,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
-    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot
+    BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, BUS_TOO_LARGE, FROM_A_BUS, Bus, BusStatus, Slot,
+    was_closed
 )
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport WRITERS_PARKED, WriterLine
@@ -55,7 +56,7 @@ cdef class JournalWriter(SlotWriter):
         cdef uint64_t end = position + slot_length(size)
         if rarely(
             size > self.max_payload or line == NULL or load_relaxed(&line.intent_length)
-            or end > self.segment.mapped_end or self.closed or load_relaxed(self.sync_error)
+            or end > self.segment.mapped_end or was_closed(self) or load_relaxed(self.sync_error)
         ):
             return self.claim_slowly(size, slot)
         store_release(&line.intent_position, position)
@@ -77,7 +78,7 @@ cdef class JournalWriter(SlotWriter):
             return BUS_STOPPED
         if load_relaxed(&self.line.intent_length):
             return BUS_CLAIMED
-        if self.closed:
+        if was_closed(self):
             return BUS_STOPPED
         if load_acquire(self.sync_error):
             return BUS_FAILED                               # what is not promised is not begun
@@ -138,7 +139,7 @@ cdef class JournalWriter(SlotWriter):
         cdef Wait waiting
         if size > self.max_payload:
             return BUS_TOO_LARGE
-        if self.line == NULL or self.closed:
+        if self.line == NULL or was_closed(self):
             return BUS_STOPPED
         begin(&waiting, self.control, WRITERS_PARKED, min(timeout_ns, <int64_t> RETRY_NS))
         while pause(&waiting):

@@ -9,9 +9,9 @@ cdef struct Window:
     size_t size                         # may be touched: never more than the file has
     size_t room                         # mapped: what is past the file's end must not be touched
 
-# Map what the file has, at most `size` bytes; the window owns `descriptor` from then on, on failure too. ENODATA: the
+# Map what the file has, at most `most` bytes; the window owns `descriptor` from then on, on failure too. ENODATA: the
 # file has less than `least`.
-cdef int open_window(Window *window, int descriptor, size_t least, size_t size) noexcept nogil
+cdef int open_window(Window *window, int descriptor, size_t least, size_t most) noexcept nogil
 # Have `size` bytes mapped, extending the file first if it is shorter and `may_extend`. The mapping itself grows in
 # larger steps, up to `most` bytes, for each step may move it. ENODATA: the file is shorter. On failure the window stays
 # as it was.

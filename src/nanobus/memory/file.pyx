@@ -9,8 +9,9 @@ from nanobus.memory.growable cimport GrowingMapping
 from nanobus.memory.mapping cimport checked_size, mapping_error
 from nanobus.memory.platform cimport (
     CAN_FILL_HOLES, close_file, extend, file_size, fill_holes, map_shared, open_existing, open_new, populate,
-    remap_shared, round_to_pages, sync_file, unmap
+    remap_shared, round_to_pages, sync_file
 )
+from nanobus.memory.sights cimport close_sight, open_sight
 
 import os
 import stat
@@ -20,8 +21,9 @@ from nanobus.errors import BusFormatError, MappingError
 FILLS_HOLES = bool(CAN_FILL_HOLES)      # whether a copy with holes gets its blocks before it is written to
 
 
-cdef int open_window(Window *window, int descriptor, size_t least, size_t size) noexcept nogil:
+cdef int open_window(Window *window, int descriptor, size_t least, size_t most) noexcept nogil:
     cdef int64_t length = file_size(descriptor)
+    cdef size_t size = 0, room = 0
     cdef int error = 0
     window.descriptor = descriptor
     window.address = NULL
@@ -29,16 +31,17 @@ cdef int open_window(Window *window, int descriptor, size_t least, size_t size) 
     if length < 0:
         error = <int> -length
     else:
-        size = min(size, <size_t> length)
+        size = min(most, <size_t> length)
         if size < least:
             error = ENODATA
         else:
-            error = map_shared(&window.address, size, descriptor)
+            room = round_to_pages(size)
+            error = open_sight(&window.address, &room, round_to_pages(most), descriptor)
     if error:
         close_window(window)
     else:
         window.size = size
-        window.room = round_to_pages(size)
+        window.room = room
     return error
 
 
@@ -69,7 +72,7 @@ cdef int widen_window(Window *window, size_t size, size_t most, bint may_extend)
 
 cdef void close_window(Window *window) noexcept nogil:
     if window.address != NULL:
-        unmap(window.address, window.room)
+        close_sight(window.address, window.room)
         window.address = NULL
         window.size = window.room = 0
     if window.descriptor > 0:
