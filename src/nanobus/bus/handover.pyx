@@ -17,7 +17,7 @@ from nanobus.errors import NanobusError
 @cython.no_gc_clear         # __dealloc__ needs the memory
 cdef class Place:
     """A place on a bus that a child process reads from. Dropping the last reference lets go of it, unless a child lives
-    that reads there. For one thread at a time."""
+    that reads there. Thread-safe."""
 
     def __dealloc__(self):
         self.release()
@@ -27,10 +27,12 @@ cdef class Place:
         """What `Bus.adopt` in the child wants."""
         return self.line - self.claims.readers, self.turn, self.claims.owner
 
+    @cython.critical_section
     def reclaim(self):
         """Take the place back from the dead; return its position, or None where its owner lives or gave it up."""
         return load_acquire(&self.line.position) if self.take_back() else None
 
+    @cython.critical_section
     def let_go(self):
         """Let writers pass, unless somebody alive reads here."""
         self.release()

@@ -102,7 +102,8 @@ cdef class WorkerLoop:
     def run(self):
         """Handle messages until `stop`, a failure that the callback does not forgive, or the closing of the bus."""
         cdef BusStatus status = BUS_OK
-        self.reader.busy = True
+        with cython.critical_section(self.reader):
+            self.reader.begin_use()
         try:
             while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
                 try:
@@ -132,9 +133,8 @@ cdef class WorkerLoop:
             if self.broken is not None:
                 raise self.broken
         finally:
-            self.reader.busy = False
-            if self.reader.closed:
-                self.reader.close_line()
+            with cython.critical_section(self.reader):
+                self.reader.end_use()
 
     def stop(self, uint64_t position):
         """Let `run` end once every slot before `position` is handled; 0: after the message at hand."""
@@ -146,7 +146,8 @@ cdef class WorkerLoop:
         cdef int64_t now = monotonic_ns()
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
         cdef BusStatus status = BUS_OK
-        self.outlet.writer.busy = True
+        with cython.critical_section(self.outlet.writer):
+            self.outlet.writer.begin_use()
         with nogil:
             while True:
                 status = self.outlet.outbox.flush(self.outlet.writer)
@@ -154,9 +155,8 @@ cdef class WorkerLoop:
                 if status == BUS_OK or status == BUS_FAILED or now >= deadline or self.outlet.writer.closed:
                     break
                 self.outlet.writer.wait(self.outlet.outbox.next_size(), deadline - now)
-        self.outlet.writer.busy = False
-        if self.outlet.writer.closed:
-            self.outlet.writer.close_line()
+        with cython.critical_section(self.outlet.writer):
+            self.outlet.writer.end_use()
         self.outlet.end_flush(status)
         return self.outlet.outbox.count
 
