@@ -10,12 +10,14 @@ import enum
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 
 import attrs
-import msgspec
 import numpy as np
 import pydantic
+import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from nanobus import Array, Record, boolean, f32, f64, i8, i16, i32, i64, message, u8, u16, u32, u64
+
+msgspec = pytest.importorskip("msgspec")
 
 
 @message(id=2001)

@@ -5,21 +5,23 @@ import os
 import signal
 import threading
 import time
-
-import msgspec
+from dataclasses import dataclass
 
 from nanobus import Handler, Record, every, f64, message, on
+from services import CODEC
 
 OUTSIDE = 500
 
 
-@message(id=1201)
-class Question(msgspec.Struct):
+@message(id=1201, codec=CODEC)
+@dataclass
+class Question:
     value: int
 
 
-@message(id=1202)
-class Reply(msgspec.Struct):
+@message(id=1202, codec=CODEC)
+@dataclass
+class Reply:
     value: int
     process: int = 0
 

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
-import msgspec
+import pytest
 
 from nanobus import Handler, JournalBus, Messenger, Record, Worker, f64, message, on
 from nanobus.cli.main import main
 from services import OUTSIDE
+
+msgspec = pytest.importorskip("msgspec")
 
 SEGMENT_SIZE = 4096
 HEADER = 4096

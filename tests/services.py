@@ -1,8 +1,8 @@
 """The messages and handlers that several files of tests use."""
 
 import threading
-
-import msgspec
+from dataclasses import dataclass
+from importlib.util import find_spec
 
 from nanobus import (
     CircularBus,
@@ -17,15 +17,19 @@ from nanobus import (
 )
 
 OUTSIDE = 500
+# Of the plain dataclasses that tests send: the default, where there is a msgspec for this Python.
+CODEC = None if find_spec("msgspec") else "pickle"
 
 
-@message(id=1101)
-class Number(msgspec.Struct):
+@message(id=1101, codec=CODEC)
+@dataclass
+class Number:
     value: int
 
 
-@message(id=1102)
-class Answer(msgspec.Struct):
+@message(id=1102, codec=CODEC)
+@dataclass
+class Answer:
     value: int
 
 

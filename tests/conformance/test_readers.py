@@ -4,11 +4,12 @@ import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-import msgspec
 import pytest
 
 from nanobus import BusClosedError, BusFullError, HandleInUseError, Record, f64, message
+from services import CODEC
 
 
 @message(id=904)
@@ -16,8 +17,9 @@ class Point(Record):
     x: f64
 
 
-@message(id=903)
-class Tick(msgspec.Struct):
+@message(id=903, codec=CODEC)
+@dataclass
+class Tick:
     number: int
 
 

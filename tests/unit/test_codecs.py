@@ -8,7 +8,6 @@ import threading
 from typing import Any, Generic, TypeVar
 
 import attrs
-import msgspec
 import pydantic
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -18,6 +17,8 @@ from hypothesis import strategies as st
 from nanobus.bus.codec import find_codec
 from nanobus.errors import DecodeError, EncodeError, MessageError
 from nanobus.messages import message
+
+msgspec = pytest.importorskip("msgspec")
 
 
 def there_and_back(sent: Any) -> Any:
@@ -57,7 +58,7 @@ class Side(enum.Enum):
 class Quote(msgspec.Struct, frozen=True):
     symbol: str
     bid: float
-    sizes: list[int] = []
+    sizes: list[int] = []  # noqa: RUF012  # msgspec copies it
     side: Side = Side.BUY
     note: bytes | None = None
 

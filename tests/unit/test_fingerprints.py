@@ -14,7 +14,6 @@ from types import GenericAlias
 from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypedDict, TypeVar, Union
 
 import attrs
-import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -22,6 +21,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from nanobus.codecs import codec_for
 from nanobus.codecs.fingerprint import fingerprint_of, layout_of
+
+msgspec = pytest.importorskip("msgspec")
 
 DECLARATIONS = '''
 """One message of every codec."""

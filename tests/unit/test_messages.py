@@ -8,13 +8,14 @@ import sys
 import textwrap
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
 from nanobus.bus.codec import ObjectCodec, find_codec
 from nanobus.errors import MessageError
 from nanobus.messages import message
+
+msgspec = pytest.importorskip("msgspec")
 
 
 class Reversed:

@@ -324,9 +324,11 @@ def test_a_codec_is_of_a_record_class_and_a_valid_id() -> None:
         RecordCodec.__new__(RecordCodec)
 
 
-def test_a_codec_that_is_initialised_again_still_decodes_its_own_class() -> None:
+def test_a_codec_is_not_initialised_again_and_still_decodes_its_own_class() -> None:
     codec: Any = Tick.__record_codec__(1)
-    Codec.__init__(codec, int, 2, "other", "")
+    with pytest.raises(TypeError, match="initialised already: a codec never changes"):
+        Codec.__init__(codec, int, 2, "other", "")
+    assert (codec.message_type, codec.message_id, codec.name) == (Tick, 1, "record")
     assert type(codec.decode_payload(bytes(16))) is Tick
 
 

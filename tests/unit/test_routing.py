@@ -1,25 +1,29 @@
 """Whatever is wrong with handlers and routing tables is said before anything runs, with the culprit's name."""
 
 import warnings
+from dataclasses import dataclass
 
-import msgspec
 import pytest
 
 from nanobus import CircularBus, Handler, Messenger, RoutingError, RoutingWarning, Worker, every, message, on
+from services import CODEC
 
 
-@message(id=1001)
-class Quote(msgspec.Struct):
+@message(id=1001, codec=CODEC)
+@dataclass
+class Quote:
     price: float
 
 
-@message(id=1002)
-class Order(msgspec.Struct):
+@message(id=1002, codec=CODEC)
+@dataclass
+class Order:
     price: float
 
 
-@message(id=1002)
-class SameId(msgspec.Struct):
+@message(id=1002, codec=CODEC)
+@dataclass
+class SameId:
     price: float
 
 

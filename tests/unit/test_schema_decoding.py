@@ -11,7 +11,6 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,6 +22,8 @@ from nanobus.bus.codec import find_codec
 from nanobus.codecs import NAMED, codec_for
 from nanobus.codecs.numpy import NAME as NUMPY
 from nanobus.schema import Decoder, Schema, save
+
+msgspec = pytest.importorskip("msgspec")
 
 ALL = [type(sent) for sent, _ in SAMPLES] + [Anything, Price]
 CODECS = [find_codec(cls) for cls in dict.fromkeys(ALL)]

@@ -6,7 +6,6 @@ import ctypes
 import dataclasses
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -18,6 +17,8 @@ from nanobus.codecs import codec_for
 from nanobus.schema import Schema, compare, load, update
 from nanobus.schema.comparison import differences
 from nanobus.schema.layouts import layout_of
+
+msgspec = pytest.importorskip("msgspec")
 
 
 def quote() -> Any:

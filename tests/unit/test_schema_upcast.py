@@ -7,7 +7,6 @@ import itertools
 from types import SimpleNamespace
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -21,6 +20,8 @@ from nanobus.dispatch.router import Router
 from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.schema import Schema, upcasting_codec
 from nanobus.schema.upcasting import UpcastingCodec
+
+msgspec = pytest.importorskip("msgspec")
 
 SOURCE = 5
 

@@ -115,7 +115,7 @@ def test_last_words_wait_for_room_without_asking_all_the_time(monkeypatch):
 
 
 SCRIPT = """
-    import sys, time, msgspec
+    import sys, time
     from nanobus import CircularBus, Handler, Messenger, Worker, every
 
     class Ticker(Handler, id=1):
@@ -162,12 +162,12 @@ def test_what_a_handler_said_before_it_asked_for_the_stop_is_handled():
 
 
 DRAINING = """
-    import sys, time, msgspec
-    from nanobus import CircularBus, Handler, Messenger, Worker, message, on
+    import sys, time
+    from nanobus import CircularBus, Handler, Messenger, Record, Worker, message, on, u64
 
     @message(id=1)
-    class Number(msgspec.Struct):
-        value: int
+    class Number(Record):
+        value: u64
 
     class Slow(Handler, id=1):
         count = 0

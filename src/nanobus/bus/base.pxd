@@ -1,8 +1,10 @@
 """The bus contract: what every bus gives to nogil code, and through Bus, BusWriter and BusReader to Python.
 
 A bus is a pair of handles, subclasses of BusWriter and BusReader, and a Bus that makes them. A handle serves one thread
-at a time; handles of one bus work at the same time in any number of threads and processes. Whoever uses a handle
-without the GIL sets its `busy` meanwhile, so that `close` in another thread interrupts it instead of freeing its line.
+at a time; handles of one bus work at the same time in any number of threads and processes. Another thread may close a
+handle at any moment. So whoever uses one is in its critical section, which `close` takes too; and whoever leaves that
+in between, to wait or to run without the GIL, is between `begin_use` and `end_use`: `close` then interrupts, and the
+last `end_use` frees the line. A critical section costs nothing where there is a GIL.
 
     writer.claim(size, &slot)  ->  fill slot.header.source, .message, .cause and slot.payload  ->  writer.commit(&slot)
     reader.peek(&slot)         ->  read slot                                                  ->  reader.advance()
@@ -36,9 +38,16 @@ cdef class BusHandle:
     """What a writer and a reader have in common: a line in the bus, which is freed once."""
     cdef readonly Bus bus
     cdef readonly bint closed
-    cdef bint busy                      # a thread is inside a call that released the GIL
+    cdef int busy                       # calls between `begin_use` and `end_use`
     cdef uint32_t interrupted           # atomic
     cdef object __weakref__
+
+    # In the handle's critical section, as everything else here.
+
+    @cython.final
+    cdef void begin_use(self) noexcept
+    @cython.final
+    cdef void end_use(self)
 
     cdef void close_line(self)
     cdef void forget_line(self)         # after a fork, in the child: the line is the parent's
@@ -55,6 +64,7 @@ cdef class BusWriter(BusHandle):
     # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
     # What a returned write promises of the slots before `end`, on a bus that promises more; raises where it cannot.
+    # Leaves the critical section meanwhile.
     cdef int ensure(self, uint64_t end) except -1
 
     # Python level: claim, waiting as the overflow policy says; raises where it cannot.
@@ -98,8 +108,8 @@ cdef class Bus:
     cdef readonly bint closed
     cdef readonly uint32_t max_payload  # bytes
     cdef readonly bint keeps_cursors    # `reader(start=name)` resumes where the reader of that name was
-    cdef object handles                 # WeakSet of readers and writers
-    cdef object lock                    # held while `handles` is touched
+    cdef tuple handles                  # weak references to readers and writers; replaced under `lock`, never changed
+    cdef object lock
     # Thread -> [open claims in place, end of what it wrote meanwhile], under `lock`; None where nothing is ever synced.
     cdef dict claiming
     cdef BusWriter shared_writer        # serves `write`
@@ -108,6 +118,8 @@ cdef class Bus:
     cdef object __weakref__
 
     cdef object keep(self, handle)
+    cdef int note_handle(self, handle) except -1        # `close` and a fork have to know of it
+    cdef list open_handles(self)
     # Write down what the payloads of a Codec are, and add it to `described`.
     cdef int describe(self, object codec) except -1
     cdef int check_open(self) except -1
@@ -123,6 +135,11 @@ cdef class Bus:
     # Whether a writer that finds no room waits (block, overwrite) or is told at once (error).
     cdef bint waits_for_room(self) noexcept nogil
 
+
+# Weak references in a tuple that is replaced, under a lock, and never changed. No WeakSet: that is changed by whichever
+# thread drops an object, also while another one looks through it.
+cdef tuple referring_to(tuple references, object one)       # and to what is still there
+cdef list still_alive(tuple references)
 
 cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.

@@ -39,6 +39,14 @@ cdef void interrupt(BusHandle handle) noexcept:
     handle.bus.wake_all()
 
 
+cdef tuple referring_to(tuple references, object one):
+    return (*[kept for kept in references if kept() is not None and kept() is not one], weakref.ref(one))
+
+
+cdef list still_alive(tuple references):
+    return [one for one in [reference() for reference in references] if one is not None]
+
+
 cdef class BusHandle:
     """What readers and writers have in common. They are made by a bus."""
 
@@ -56,6 +64,15 @@ cdef class BusHandle:
                 interrupt(self)                 # the waiting thread frees the line on its way out
             else:
                 self.close_line()
+
+    cdef void begin_use(self) noexcept:
+        self.busy += 1
+
+    cdef void end_use(self):
+        if self.busy:                           # else a fork has let go of everything meanwhile
+            self.busy -= 1
+        if self.closed and not self.busy:
+            self.close_line()
 
     def __enter__(self):
         return self
@@ -179,14 +196,12 @@ cdef class BusWriter(BusHandle):
             if left <= 0:
                 fill = fill_of(self.bus.load_head(), self.bus.load_gate())
                 raise BusFullError(f"no room for {size} bytes within {timeout} s: {fill}")
-            self.busy = True
+            self.begin_use()
             with nogil:
                 self.wait(size, left)
-            self.busy = False
-            if self.closed:
-                self.close_line()               # and the next claim says BUS_STOPPED
-                continue
-            PyErr_CheckSignals()
+            self.end_use()
+            if not self.closed:                 # else the next claim says BUS_STOPPED
+                PyErr_CheckSignals()
 
     cdef int ensure(self, uint64_t end) except -1:
         return 0
@@ -292,7 +307,7 @@ cdef class BusReader(BusHandle):
     cdef BusStatus wait_or_raise(self, int64_t timeout_ns) except? BUS_OK:
         cdef int64_t deadline = deadline_after(timeout_ns)
         cdef BusStatus status = BUS_EMPTY
-        self.busy = True
+        self.begin_use()
         try:
             while status == BUS_EMPTY and not self.closed:
                 timeout_ns = min(deadline - monotonic_ns(), <int64_t> SIGNAL_CHECK_NS)
@@ -302,9 +317,7 @@ cdef class BusReader(BusHandle):
                     status = self.wait(timeout_ns)
                 PyErr_CheckSignals()
         finally:
-            self.busy = False
-            if self.closed:
-                self.close_line()
+            self.end_use()
         return BUS_STOPPED if self.closed else status
 
     cdef BusStatus peek(self, Slot *slot) noexcept nogil:
@@ -327,7 +340,7 @@ cdef class Bus:
     """
 
     def __cinit__(self):
-        self.handles = weakref.WeakSet()
+        self.handles = ()
         open_buses.add(self)
         self.lock = threading.RLock()    # a signal handler may close the bus while its thread holds it
         self.closed = True              # until a subclass has a log to show
@@ -431,11 +444,9 @@ cdef class Bus:
 
         The memory goes when the last handle does. Other processes, and other Bus objects on the same file, go on.
         """
-        handles = []
         with self.lock:
             self.closed = True
-            handles.extend(self.handles)
-        for handle in handles:
+        for handle in self.open_handles():
             handle.close()
 
     def __enter__(self):
@@ -446,13 +457,21 @@ cdef class Bus:
 
     cdef object keep(self, handle):
         try:
-            with self.lock:
-                self.handles.add(handle)
+            self.note_handle(handle)
             self.check_open()                   # again: another thread may have closed it meanwhile
         except BaseException:                   # the traceback may keep the handle for a while
             handle.close()
             raise
         return handle
+
+    cdef int note_handle(self, handle) except -1:
+        with self.lock:
+            self.handles = referring_to(self.handles, handle)
+        return 0
+
+    cdef list open_handles(self):
+        with self.lock:
+            return still_alive(self.handles)
 
     cdef int check_open(self) except -1:
         if self.closed:

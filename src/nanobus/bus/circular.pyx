@@ -71,8 +71,7 @@ cdef class CircularBus(SharedBus):
 
     def __init__(self, capacity=None, path=None, *, overflow="block", wait="block", timestamps=False, checksum=False,
                  writers=64, readers=64):
-        if self.mapping is not None:
-            raise TypeError("a CircularBus is initialised once")
+        self.begin_once()
         cdef uint32_t flags = (
             checked_choice("overflow", overflow, OVERFLOW_FLAGS) | checked_choice("wait", wait, WAIT_FLAGS)
             | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)

@@ -4,6 +4,7 @@ The contract stands here, below the dispatch loop that calls it; the codecs them
 nanobus.records) stand above. The registry maps class -> Codec, one codec a class, one id a class, for the life of the
 process: a class is declared once, where it is defined.
 """
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
@@ -37,8 +38,12 @@ cdef class Codec:
     def __init__(self, message_type, message_id, str name, str fingerprint):
         if not isinstance(message_type, type):
             raise MessageError(f"a message must be a class, got {message_type!r}")
-        self.message_type = message_type
-        self.message_id = checked_message_id(message_id)
+        cdef uint16_t number = checked_message_id(message_id)
+        with cython.critical_section(self):
+            if self.message_type is not None:
+                raise TypeError(f"{self!r} is initialised already: a codec never changes")
+            self.message_type = message_type
+        self.message_id = number
         self.name = name
         self.fingerprint = fingerprint
 

@@ -7,19 +7,15 @@ from libc.stdint cimport uint64_t
 
 from nanobus.bus.base cimport Bus, BusHandle, open_buses
 from nanobus.bus.claims cimport Claims
+from nanobus.core.mutex cimport Mutex, init_mutex, lock_mutex, unlock_mutex
 
 
 cdef extern from "<pthread.h>" nogil:
-    ctypedef struct pthread_mutex_t:
-        pass
-    int pthread_mutex_init(pthread_mutex_t *mutex, const void *attributes)
-    int pthread_mutex_lock(pthread_mutex_t *mutex)
-    int pthread_mutex_unlock(pthread_mutex_t *mutex)
     int pthread_atfork(void (*prepare)() noexcept, void (*parent)() noexcept, void (*child)() noexcept)
 
 
 cdef Tie *first_tie = NULL
-cdef pthread_mutex_t ties_lock          # held across a fork, so that the child finds the list in order
+cdef Mutex ties_lock                    # held across a fork, so that the child finds the list in order
 cdef set opened_files = set()           # (device, inode) of every file this program has opened
 cdef object opening = object()          # its critical section: one thread at a time looks, disowns and remembers
 
@@ -29,32 +25,32 @@ cdef void tie(Tie *self, void **line, void *instead, uint64_t *key) noexcept nog
     self.line = line
     self.instead = instead
     self.key = key
-    pthread_mutex_lock(&ties_lock)
+    lock_mutex(&ties_lock)
     self.next = first_tie
     self.place = &first_tie
     if first_tie != NULL:
         first_tie.place = &self.next
     first_tie = self
-    pthread_mutex_unlock(&ties_lock)
+    unlock_mutex(&ties_lock)
 
 
 cdef void untie(Tie *self) noexcept nogil:
     if self.place == NULL:
         return
-    pthread_mutex_lock(&ties_lock)
+    lock_mutex(&ties_lock)
     self.place[0] = self.next
     if self.next != NULL:
         self.next.place = self.place
     self.place = NULL
-    pthread_mutex_unlock(&ties_lock)
+    unlock_mutex(&ties_lock)
 
 
 cdef void hold_ties() noexcept nogil:
-    pthread_mutex_lock(&ties_lock)
+    lock_mutex(&ties_lock)
 
 
 cdef void resume_ties() noexcept nogil:
-    pthread_mutex_unlock(&ties_lock)
+    unlock_mutex(&ties_lock)
 
 
 cdef void let_go() noexcept nogil:
@@ -66,7 +62,7 @@ cdef void let_go() noexcept nogil:
             if one.key != NULL:
                 one.key[0] = ~one.key[0]
         one = one.next
-    pthread_mutex_unlock(&ties_lock)
+    unlock_mutex(&ties_lock)
 
 
 cdef int disown_former_lines(Claims *claims, int descriptor, void (*disown)(Claims *) noexcept nogil) except -1:
@@ -86,13 +82,13 @@ def forget_buses():
     for bus in list(open_buses):
         bus.closed = True
         bus.lock = threading.RLock()            # a thread that is not here may hold the old one
-        for handle in list(bus.handles):
-            handle.closed, handle.busy = True, False
+        for handle in bus.open_handles():
+            handle.closed, handle.busy = True, 0
             handle.forget_line()
         bus.forget()
 
 
-pthread_mutex_init(&ties_lock, NULL)
+init_mutex(&ties_lock, NULL)
 if pthread_atfork(hold_ties, resume_ties, let_go):
     raise MemoryError("no memory to register what a forked child has to do")
 os.register_at_fork(after_in_child=forget_buses)

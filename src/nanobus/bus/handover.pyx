@@ -19,8 +19,8 @@ cdef object naming = object()           # its critical section: in one thread at
 @cython.final
 @cython.no_gc_clear         # __dealloc__ needs the memory
 cdef class Place:
-    """A place on a bus that a child process reads from. Dropping the last reference lets go of it. For one thread at a
-    time; a child that has the ticket must have adopted the place, or have ended, before it is let go."""
+    """A place on a bus that a child process reads from. Dropping the last reference lets go of it. Thread-safe; a child
+    that has the ticket must have adopted the place, or have ended, before it is let go."""
 
     def __dealloc__(self):
         self.release()
@@ -30,10 +30,12 @@ cdef class Place:
         """What `Bus.adopt` in the child wants."""
         return self.line - self.claims.readers, self.turn, self.claims.owner
 
+    @cython.critical_section
     def reclaim(self):
         """Take the place back from the dead; return its position, or None where its owner lives or gave it up."""
         return load_acquire(&self.line.position) if self.is_at_home() and self.take_back() else None
 
+    @cython.critical_section
     def let_go(self):
         """Let writers pass; if somebody alive reads here, once that one closes its reader or dies."""
         self.release()

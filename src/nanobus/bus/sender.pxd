@@ -25,6 +25,8 @@ cdef class InPlaceClaim:
     # After the claim of `writer` that ends at `end`: if that ensures, it and what its thread wrote meanwhile is on the
     # disk.
     cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1
+    # Commit or abort; if the writer was closed meanwhile, which left its line to the claim, free that.
+    cdef int end_claim(self, BusWriter writer, Slot *slot, bint commit) except -1
 
 
 cdef class SlotClaim(InPlaceClaim):

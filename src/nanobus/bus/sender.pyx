@@ -171,7 +171,18 @@ cdef class InPlaceClaim:
     cdef int ensure_ended(self, BusWriter writer, uint64_t end) except -1:
         self.note_end(writer, &end)
         if writer.ensures and end:
-            writer.ensure(end)
+            with cython.critical_section(writer):
+                writer.ensure(end)
+        return 0
+
+    cdef int end_claim(self, BusWriter writer, Slot *slot, bint commit) except -1:
+        with cython.critical_section(writer):
+            if commit:
+                writer.commit(slot)
+            else:
+                writer.abort(slot)
+            if writer.closed and not writer.busy:       # inside of the block: its line waited for the claim to end
+                writer.close_line()
         return 0
 
 
@@ -195,15 +206,9 @@ cdef class SlotClaim(InPlaceClaim):
         return self.slot.payload
 
     cdef int finish(self, bint commit) except -1:
-        if commit:
-            self.writer.commit(&self.slot)
-        else:
-            self.writer.abort(&self.slot)
+        self.end_claim(self.writer, &self.slot, commit)
         try:
             self.ensure_ended(self.writer, self.slot.position + slot_length(self.codec.fixed_size))
         finally:
-            with cython.critical_section(self.writer):
-                if self.writer.closed:                  # inside of the block: its line waited for the claim to end
-                    self.writer.close_line()
             self.writer.bus.let_others_in()
         return 0

@@ -1,4 +1,6 @@
 """SharedBus: a bus whose control block several processes have mapped, each with claims and lines of its own."""
+cimport cython
+
 from nanobus.bus.base cimport Bus, BusReader
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ReaderLine
@@ -8,9 +10,14 @@ from nanobus.memory.mapping cimport Mapping
 cdef class SharedBus(Bus):
     cdef Mapping memory                 # the control block
     cdef Claims claims
-    cdef object places                  # WeakSet of the Places that were made here
-    cdef object alarms                  # WeakSet of what rings when this object is closed
+    cdef tuple places                   # weak references to the Places that were made here; as `Bus.handles`
+    cdef tuple alarms                   # likewise to what rings when this object is closed
     cdef bint fence_after_commit        # this process cannot be reached by the heavy fence of a parker
+    cdef bint begun                     # `__init__` has been called
+
+    # At the start of `__init__`, which a second call would let pull the memory from under the handles of the first.
+    @cython.final
+    cdef int begin_once(self) except -1
 
     # Whether the bus is open; then its lines are this process's business until `end_work`.
     cdef bint begin_work(self)

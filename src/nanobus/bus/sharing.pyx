@@ -1,7 +1,7 @@
 """What a messenger asks of a bus that workers in other processes use, too. See handover.pxd."""
-import weakref
+cimport cython
 
-from nanobus.bus.base cimport Bus, BusReader
+from nanobus.bus.base cimport Bus, BusReader, referring_to, still_alive
 from nanobus.bus.control cimport ReaderLine
 from nanobus.bus.handover cimport Place, adopt_line, new_place
 
@@ -12,8 +12,8 @@ cdef class SharedBus(Bus):
     """A bus that several processes can have open. Use a subclass, such as CircularBus."""
 
     def __cinit__(self):
-        self.places = weakref.WeakSet()
-        self.alarms = weakref.WeakSet()
+        self.places = ()
+        self.alarms = ()
 
     def carriage(self):
         """Return (function, arguments, descriptors): what makes this bus in a child that inherits the descriptors.
@@ -35,11 +35,12 @@ cdef class SharedBus(Bus):
         try:
             while line == NULL:
                 reader = self.reader("newest")
-                line = self.lend_line(reader)
+                with cython.critical_section(reader):       # which who closes the bus takes too
+                    line = self.lend_line(reader)
                 reader.close()
             place = new_place(self, self.memory, &self.claims, line)
             with self.lock:
-                self.places.add(place)
+                self.places = referring_to(self.places, place)
         finally:
             self.end_work()
         return place
@@ -62,7 +63,7 @@ cdef class SharedBus(Bus):
     def watch(self, alarm):
         """Call `alarm.ring()` when this object is closed, for as long as somebody else refers to the alarm."""
         with self.lock:
-            self.alarms.add(alarm)
+            self.alarms = referring_to(self.alarms, alarm)
         if self.closed:
             alarm.ring()
 
@@ -72,8 +73,9 @@ cdef class SharedBus(Bus):
         The memory goes when the last handle does. Other processes, and other Bus objects on the same file, go on.
         """
         Bus.close(self)
+        alarms = []
         with self.lock:
-            alarms = list(self.alarms)
+            alarms.extend(still_alive(self.alarms))
         for alarm in alarms:
             alarm.ring()
 
@@ -85,10 +87,18 @@ cdef class SharedBus(Bus):
 
     cdef bint lends_lines(self):
         cdef Place place
-        for place in list(self.places):
+        for place in still_alive(self.places):
             if place.is_held():
                 return True
         return False
+
+    cdef int begin_once(self) except -1:
+        cdef bint begun
+        with cython.critical_section(self):
+            begun, self.begun = self.begun, True
+        if begun:
+            raise TypeError(f"a {type(self).__qualname__} is initialised once")
+        return 0
 
     cdef ReaderLine *lend_line(self, BusReader reader):
         return NULL

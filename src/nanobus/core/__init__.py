@@ -6,6 +6,7 @@ branches   which way a branch goes nearly always
 clock      wall-clock and monotonic nanoseconds
 copying    copying bytes that somebody may be overwriting meanwhile
 crc32c     the checksum of a slot, by instruction where the processor has one
+mutex      a lock for some lines of C, which gives no GIL away
 owner      who holds a line of a control block, and whether that process still lives
 parking    sleeping until another thread or process says there is news
 steps      dying on purpose at any step, in a build for the kill sweep

@@ -34,6 +34,7 @@ cdef class Outlet:
 cdef class Service:
     """The compiled half of a handler: what it sends with."""
     cdef Outlet outlet                  # None: in no running worker
+    cdef unsigned long thread           # the worker's, which alone may look at the outlet; 0: in no running worker
     cdef uint16_t source
     cdef object generator               # random.Random of the message at `generator_position`
     cdef uint64_t generator_position

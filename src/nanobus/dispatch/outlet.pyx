@@ -76,14 +76,15 @@ cdef class Outlet:
         if self.outbox.count or self.claimed is not None or self.recording is not None:
             if self.diverts(source, message, payload, size):
                 return 0
-        status = self.writer.claim(<uint32_t> size, &slot)
-        if status == BUS_OK:
-            slot.header.source = source
-            slot.header.message = message
-            slot.header.cause = relative_cause(slot.position, self.position)
-            memcpy(slot.payload, payload, size)
-            self.writer.commit_and_ensure(&slot)
-            return 0
+        with cython.critical_section(self.writer):
+            status = self.writer.claim(<uint32_t> size, &slot)
+            if status == BUS_OK:
+                slot.header.source = source
+                slot.header.message = message
+                slot.header.cause = relative_cause(slot.position, self.position)
+                memcpy(slot.payload, payload, size)
+                self.writer.commit_and_ensure(&slot)
+                return 0
         self.check_room(status, size)
         return self.hold(source, message, payload, <uint32_t> size)
 
@@ -113,13 +114,17 @@ cdef class Outlet:
         return 0
 
     cdef int flush(self) except -1:
-        return self.end_flush(self.outbox.flush(self.writer))
+        cdef BusStatus status
+        with cython.critical_section(self.writer):
+            status = self.outbox.flush(self.writer)
+        return self.end_flush(status)
 
     cdef int end_flush(self, BusStatus status) except -1:
         if status == BUS_FAILED:
             self.writer.raise_failure()                 # before the cursor passes the cause of what is held
         if self.writer.ensures:
-            self.writer.ensure(self.outbox.sent_end)
+            with cython.critical_section(self.writer):
+                self.writer.ensure(self.outbox.sent_end)
         return 0
 
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1:
@@ -211,9 +216,10 @@ cdef class Service:
         self.running().stop_wanted = True
 
     cdef Outlet running(self):
-        if self.outlet is None:
+        # The thread first: to any other one the outlet may vanish while it looks.
+        if self.thread == 0:
             raise NotRunningError(f"{type(self).__qualname__} is in no running worker")
-        check_thread(self.outlet)
+        check_thread(self.thread)
         return self.outlet
 
 
@@ -231,14 +237,15 @@ cdef class OutletClaim(InPlaceClaim):
         cdef Outlet outlet = self.outlet
         cdef BusStatus status = BUS_CLAIMED
         cdef uint64_t nowhere = 0
-        check_thread(outlet)
+        check_thread(outlet.thread)
         if outlet.describes:
             note_codec(outlet.writer.bus, self.codec)
         if size > outlet.writer.bus.max_payload:
             raise_too_large(outlet.writer.bus.max_payload, size)
         if outlet.claimed is None and not outlet.outbox.count and outlet.recording is None:
             self.note_open(outlet.writer)               # first: nothing may fail once the claim is made
-            status = outlet.writer.claim(size, &self.slot)
+            with cython.critical_section(outlet.writer):
+                status = outlet.writer.claim(size, &self.slot)
             if status == BUS_OK:
                 outlet.claimed = self
                 self.slot.header.source = self.source
@@ -257,7 +264,7 @@ cdef class OutletClaim(InPlaceClaim):
 
     cdef int check_end(self, bint commit) except -1:
         if commit or self.outlet.claimed is self:       # else memory of its own, which may be dropped anywhere
-            check_thread(self.outlet)
+            check_thread(self.outlet.thread)
         return 0
 
     cdef int finish(self, bint commit) except -1:
@@ -266,12 +273,8 @@ cdef class OutletClaim(InPlaceClaim):
             outlet.claimed = None
         if self.staged != NULL:
             return self.finish_staged(commit)
-        if commit:
-            outlet.writer.commit(&self.slot)
-        else:
-            outlet.writer.abort(&self.slot)
+        self.end_claim(outlet.writer, &self.slot, commit)
         if outlet.writer.closed:                        # by whoever closed the bus meanwhile
-            outlet.writer.close_line()
             outlet.writer.bus.let_others_in()
         self.ensure_ended(outlet.writer, self.slot.position + slot_length(self.codec.fixed_size))
         if outlet.outbox.count:                         # what was sent meanwhile
@@ -294,15 +297,16 @@ cdef class OutletClaim(InPlaceClaim):
         return 0
 
 
-cdef int check_thread(Outlet outlet) except -1:
-    if outlet.thread != PyThread_get_thread_ident():
+cdef int check_thread(unsigned long thread) except -1:
+    if thread != PyThread_get_thread_ident():
         raise HandleInUseError("a handler is used in its worker's thread; in another, use bus.sender()")
     return 0
 
 
 cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
     service.source = source
+    service.thread = 0
     service.outlet = outlet
     if outlet is not None:
-        outlet.thread = PyThread_get_thread_ident()
+        service.thread = outlet.thread = PyThread_get_thread_ident()
     return 0

@@ -10,6 +10,7 @@ cdef class Playback:
     cdef bint needs_time                # a wanted slot without a timestamp is an error
     cdef Slot slot                      # the one that `find` found, until it is called again
     cdef bint found
+    cdef bint using                     # between `begin_use` and `end_use` of the reader
     cdef uint64_t first
     cdef uint64_t last
     cdef readonly uint64_t messages     # slots read, wanted or not

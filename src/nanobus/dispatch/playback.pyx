@@ -44,15 +44,17 @@ cdef class Playback:
     def close(self):
         """Close the reader."""
         if self.reader is not None:
-            with cython.critical_section(self.reader):
-                self.reader.busy = False
-                if self.reader.closed:
-                    self.reader.close_line()            # closed meanwhile, which left this to us
+            if self.using:
+                self.using = False
+                with cython.critical_section(self.reader):
+                    self.reader.end_use()
             self.reader.close()
 
     cdef int begin(self, BusReader reader, uint64_t end) except -1:
         self.reader = reader
-        self.reader.busy = True
+        with cython.critical_section(reader):
+            reader.begin_use()
+        self.using = True
         self.end = end
         self.end_time = INT64_MAX
         return 0

@@ -108,7 +108,8 @@ cdef class WorkerLoop:
         cdef uint64_t handled = 0
         # The worker of a process of its own has its main thread; beside it one listens to the parent, and sleeps.
         self.alone = threading.current_thread() is threading.main_thread()
-        self.reader.busy = True
+        with cython.critical_section(self.reader):
+            self.reader.begin_use()
         try:
             while not self.failed and self.reader.cursor < load_acquire(&self.stop_at):
                 try:
@@ -142,9 +143,8 @@ cdef class WorkerLoop:
             if self.broken is not None:
                 raise self.broken
         finally:
-            self.reader.busy = False
-            if self.reader.closed:
-                self.reader.close_line()
+            with cython.critical_section(self.reader):
+                self.reader.end_use()
 
     def stop(self, uint64_t position):
         """Let `run` end once every slot before `position` is handled; 0: after the message at hand."""
@@ -156,7 +156,8 @@ cdef class WorkerLoop:
         cdef int64_t now = monotonic_ns()
         cdef int64_t deadline = now + <int64_t> (timeout * 1e9) if timeout < 9e9 else INT64_MAX
         cdef BusStatus status = BUS_OK
-        self.outlet.writer.busy = True
+        with cython.critical_section(self.outlet.writer):
+            self.outlet.writer.begin_use()
         with nogil:
             while True:
                 status = self.outlet.outbox.flush(self.outlet.writer)
@@ -164,9 +165,8 @@ cdef class WorkerLoop:
                 if status == BUS_OK or status == BUS_FAILED or now >= deadline or was_closed(self.outlet.writer):
                     break
                 self.outlet.writer.wait(self.outlet.outbox.next_size(), deadline - now)
-        self.outlet.writer.busy = False
-        if self.outlet.writer.closed:
-            self.outlet.writer.close_line()
+        with cython.critical_section(self.outlet.writer):
+            self.outlet.writer.end_use()
         self.outlet.end_flush(status)
         return self.outlet.outbox.count
 

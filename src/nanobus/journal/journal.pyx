@@ -8,9 +8,10 @@ import logging
 import os
 from threading import get_ident
 
+cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from nanobus.bus.base cimport BUS_OK, BusReader, BusWriter, Slot
+from nanobus.bus.base cimport BUS_OK, BusHandle, BusReader, BusWriter, Slot
 from nanobus.bus.claims cimport bind, frontier, gate, take_reader_line, take_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, ReaderLine, WriterLine
 from nanobus.bus.counters cimport count
@@ -106,8 +107,7 @@ cdef class JournalBus(SharedBus):
 
     def __init__(self, path=None, *, segment_size=None, sync="none", sync_interval=0.1, retention=None, wait="block",
                  timestamps=True, checksum=True, writers=64, readers=64):
-        if self.store is not None:
-            raise TypeError("a JournalBus is initialised once")
+        self.begin_once()
         cdef uint32_t flags = (
             checked_choice("wait", wait, WAIT_FLAGS) | (TIMESTAMPS if timestamps else 0) | (CHECKSUM if checksum else 0)
         )
@@ -291,7 +291,9 @@ cdef class JournalBus(SharedBus):
         The memory goes when the last handle does. Other processes, and other JournalBus objects, go on.
         """
         cdef uint64_t sealing = 0                           # nothing is overwritten here: no gate has to see it
-        keeper, self.keeper = self.keeper, None
+        keeper = None
+        with self.lock:
+            keeper, self.keeper = self.keeper, None
         if keeper is not None:
             keeper.stop()
         was_open = not self.closed
@@ -305,17 +307,16 @@ cdef class JournalBus(SharedBus):
 
     cdef bint has_lines(self):
         """Whether somebody has still to let go of a line: a claim in flight, a thread that ends its wait, a child."""
-        cdef JournalReader reader
-        cdef JournalWriter writer
-        for handle in list(self.handles):
-            if isinstance(handle, JournalWriter):
-                writer = handle
-                if writer.line != NULL:
-                    return True
-            else:
-                reader = handle
-                if reader.line != &reader.own_line:
-                    return True
+        cdef BusHandle handle
+        cdef bint has_line
+        for handle in self.open_handles():
+            with cython.critical_section(handle):           # or the line may be half-way given back
+                if isinstance(handle, JournalWriter):
+                    has_line = (<JournalWriter> handle).line != NULL
+                else:
+                    has_line = (<JournalReader> handle).line != &(<JournalReader> handle).own_line
+            if has_line:
+                return True
         return self.lends_lines()
 
     cdef int describe(self, object codec) except -1:
@@ -356,7 +357,7 @@ cdef class JournalBus(SharedBus):
                 self, self.memory, self.store, &self.claims, line, self.fence_after_commit,
                 "none" if self.path is None else self.sync_policy,
             )
-            self.handles.add(writer)                        # `close` must know of every line
+            self.note_handle(writer)                        # `close` must know of every line
             return writer
 
     cdef int check_start(self, object start) except -1:
@@ -375,15 +376,19 @@ cdef class JournalBus(SharedBus):
         with self.lock:
             self.check_open()
             reader.line = self.helper_line()
-            self.handles.add(reader)                        # `close` must know of every line
-        if not self.begin_work():
-            self.check_open()
+            reader.begin_use()                              # whoever closes the bus meanwhile leaves its line to us
+            self.note_handle(reader)                        # `close` must know of every line
         try:
-            self.place_reader(reader, start, gating, lag_limit)
-            if reader.closed:                               # meanwhile, with the bus
-                reader.close_line()
+            if not self.begin_work():
+                self.check_open()
+            try:
+                self.place_reader(reader, start, gating, lag_limit)
+            finally:
+                self.end_work()
         finally:
-            self.end_work()
+            with cython.critical_section(reader):
+                reader.end_use()
+            self.let_others_in()
         return reader
 
     cdef int place_reader(self, JournalReader reader, object start, bint gating, object lag_limit) except -1:

@@ -159,13 +159,11 @@ cdef class JournalWriter(SlotWriter):
                 if pending is not None:                     # behind an open claim nothing is durable: its end ensures
                     pending[1] = max(pending[1], end)
                     return 0
-        self.busy = True
+        self.begin_use()
         try:
             ensure_durable(&self.claims, self.store, end, &sealing)
         finally:
-            self.busy = False
-            if self.closed:
-                self.close_line()
+            self.end_use()
         return 0
 
     cdef int raise_failure(self) except -1:

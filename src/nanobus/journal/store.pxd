@@ -1,7 +1,6 @@
 from libc.stdint cimport uint64_t
 
-cimport cython
-
+from nanobus.core.mutex cimport Mutex
 from nanobus.journal.layout cimport SegmentHeader
 
 
@@ -15,7 +14,7 @@ cdef class SegmentStore:
     cdef readonly str path              # of the folder, absolute; None: in memory
     cdef int folder                     # -1: in memory, or closed
     cdef int gatekeeper                 # the file whose lock says who has the journal open; -1 likewise
-    cdef cython.pymutex guard           # of the three below
+    cdef Mutex guard                    # of the three below
     cdef Held *held                     # in memory: what there is, in no order
     cdef size_t held_count
     cdef size_t held_room
@@ -31,6 +30,7 @@ cdef class SegmentStore:
     cdef int sync_names(self, bint *refused) noexcept nogil
     cdef int sync_names_or_raise(self) except -1
     cdef list bases(self)
+    cdef list held_bases(self)
     cdef bint lock(self, bint alone) except -1
     cdef void unlock(self) noexcept
     cdef void close(self) noexcept

@@ -3,10 +3,11 @@ cimport cython
 from libc.errno cimport EBADF, EEXIST, EINTR, EINVAL, ENOENT, ENOMEM
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from posix.unistd cimport getpid
 
 from nanobus.core.atomics cimport atomic_add
+from nanobus.core.mutex cimport destroy_mutex, init_mutex, lock_mutex, unlock_mutex
 from nanobus.core.steps cimport step
 from nanobus.journal.layout cimport SEGMENT_HEADER_SIZE, SegmentHeader
 from nanobus.memory.platform cimport (
@@ -40,6 +41,7 @@ cdef uint64_t names_made = 0            # so that two threads never make the sam
 cdef class SegmentStore:
 
     def __cinit__(self, path):
+        init_mutex(&self.guard, NULL)
         self.folder = self.gatekeeper = -1
         if path is None:
             return
@@ -65,6 +67,7 @@ cdef class SegmentStore:
         for index in range(self.held_count):
             close_file(self.held[index].descriptor)
         free(self.held)
+        destroy_mutex(&self.guard)
 
     cdef void close(self) noexcept:
         if self.folder >= 0:
@@ -95,18 +98,32 @@ cdef class SegmentStore:
 
     cdef list bases(self):
         """First positions of the segments there are, in order."""
-        cdef size_t index
-        found = []
         if self.path is None:
-            with self.guard:
-                for index in range(self.held_count):
-                    found.append(self.held[index].base)
-            return sorted(found)
+            return self.held_bases()
         try:
             names = os.listdir(self.folder)
         except OSError as error:
             raise refusal(error, "list the journal", self.path) from None
         return sorted([int(match[1], 16) for match in map(SEGMENT_NAME.fullmatch, names) if match])
+
+    cdef list held_bases(self):
+        cdef size_t index, count = 0, room = 0
+        cdef uint64_t *copied = NULL
+        while count >= room:                                # the memory first: nobody may wait while it is found
+            room = 2 * count + 8
+            free(copied)
+            copied = <uint64_t *> malloc(room * sizeof(uint64_t))
+            if copied == NULL:
+                raise MemoryError(f"no memory for the list of {room} segments")
+            lock_mutex(&self.guard)
+            count = self.held_count
+            for index in range(min(count, room)):
+                copied[index] = self.held[index].base
+            unlock_mutex(&self.guard)
+        try:
+            return sorted([copied[index] for index in range(count)])
+        finally:
+            free(copied)
 
     def leftovers(self):
         """Names of files that a process was making when it died."""
@@ -118,12 +135,15 @@ cdef class SegmentStore:
     cdef int open_segment(self, uint64_t base) noexcept nogil:
         cdef char name[NAME_SIZE]
         cdef size_t index
+        cdef int descriptor
         if self.path is None:
-            with self.guard:
-                for index in range(self.held_count):
-                    if self.held[index].base == base:
-                        return duplicate(self.held[index].descriptor)
-            return -ENOENT
+            descriptor = -ENOENT
+            lock_mutex(&self.guard)
+            for index in range(self.held_count):
+                if self.held[index].base == base:
+                    descriptor = duplicate(self.held[index].descriptor)
+            unlock_mutex(&self.guard)
+            return descriptor
         write_name(name, base)
         return open_at(self.folder, name)
 
@@ -159,21 +179,22 @@ cdef class SegmentStore:
         if descriptor < 0:
             return -descriptor
         error = fill(descriptor, header, size)
-        with self.guard:
-            for index in range(self.held_count):
-                if self.held[index].base == header.base:
-                    error = EEXIST
-            if error == 0 and self.held_count == self.held_room:
-                held = <Held *> realloc(self.held, (2 * self.held_room + 8) * sizeof(Held))
-                if held == NULL:
-                    error = ENOMEM
-                else:
-                    self.held = held
-                    self.held_room = 2 * self.held_room + 8
-            if error == 0:
-                self.held[self.held_count].base = header.base
-                self.held[self.held_count].descriptor = descriptor
-                self.held_count += 1
+        lock_mutex(&self.guard)
+        for index in range(self.held_count):
+            if self.held[index].base == header.base:
+                error = EEXIST
+        if error == 0 and self.held_count == self.held_room:
+            held = <Held *> realloc(self.held, (2 * self.held_room + 8) * sizeof(Held))
+            if held == NULL:
+                error = ENOMEM
+            else:
+                self.held = held
+                self.held_room = 2 * self.held_room + 8
+        if error == 0:
+            self.held[self.held_count].base = header.base
+            self.held[self.held_count].descriptor = descriptor
+            self.held_count += 1
+        unlock_mutex(&self.guard)
         if error:
             close_file(descriptor)
         return error
@@ -183,13 +204,14 @@ cdef class SegmentStore:
         cdef size_t index
         cdef int descriptor = -1
         if self.path is None:
-            with self.guard:
-                for index in range(self.held_count):
-                    if self.held[index].base == base:
-                        descriptor = self.held[index].descriptor
-                        self.held_count -= 1
-                        self.held[index] = self.held[self.held_count]
-                        break
+            lock_mutex(&self.guard)
+            for index in range(self.held_count):
+                if self.held[index].base == base:
+                    descriptor = self.held[index].descriptor
+                    self.held_count -= 1
+                    self.held[index] = self.held[self.held_count]
+                    break
+            unlock_mutex(&self.guard)
             if descriptor < 0:
                 return ENOENT
             close_file(descriptor)

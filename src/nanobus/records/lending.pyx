@@ -16,7 +16,25 @@ from nanobus.errors import EncodeError, RecordReleasedError
 cdef extern from "Python.h":
     ctypedef struct HeldBuffer "Py_buffer":     # Cython's own declaration counts the references to `obj`
         PyObject *obj
-    Py_ssize_t Py_REFCNT(PyObject *item)
+
+
+cdef extern from *:
+    """
+    /* Whether there are `count` references to `item`, all of them this thread's.
+     *
+     * Without a GIL, other threads read containers without a lock, and may try to count a reference to what they just
+     * saw there: that fails while `ob_ref_shared` is 0, as it is until another thread had a reference, or a container
+     * that holds one was read under its lock. Once it is not, a count of two proves nothing. */
+    static inline int nb_has_only(PyObject *item, Py_ssize_t count) {
+    #ifdef Py_GIL_DISABLED
+        return _Py_IsOwnedByCurrentThread(item) && _Py_atomic_load_ssize_relaxed(&item->ob_ref_shared) == 0
+            && (Py_ssize_t) _Py_atomic_load_uint32_relaxed(&item->ob_ref_local) == count;
+    #else
+        return Py_REFCNT(item) == count;
+    #endif
+    }
+    """
+    bint has_only "nb_has_only"(PyObject *item, Py_ssize_t count) noexcept
 
 
 @cython.final
@@ -36,7 +54,7 @@ cdef class RecordCodec(Codec):
     Safe to use from any thread. The private one that a worker holds is for that worker's thread only: it lends one view
     again and again, as long as no handler keeps it.
     """
-    cdef RecordType record_type     # own, as `Codec.__init__` may be called again
+    cdef RecordType record_type
     cdef RecordLayout layout
     cdef bint is_private
     cdef RecordBytes view           # of a private codec, None until its first message
@@ -82,9 +100,8 @@ cdef class RecordCodec(Codec):
         cdef RecordBytes record
         if <PyObject *> message == <PyObject *> self.view:
             # Two references, this codec's and the caller's: nobody else can have or get one, as there are no weak
-            # references and the view is untracked by the collector. That holds without a GIL too: a count can only
-            # rise through a reference that is counted already, and other threads have none.
-            if Py_REFCNT(<PyObject *> message) == 2 and type(message) is self.record_type:
+            # references and the view is untracked by the collector.
+            if has_only(<PyObject *> message, 2) and type(message) is self.record_type:
                 take_back(self.view)
                 self.is_spare = True
                 return 0
@@ -102,10 +119,11 @@ cdef class RecordCodec(Codec):
         record = <RecordBytes> message
         if record.layout is not self.layout and record.address != NULL:     # its `__class__` was assigned to
             raise EncodeError(f"{self!r} encodes this very class, got a {record.layout.title}")
-        if record.ownership == MUTABLE or record.ownership == FROZEN:
-            encoded.payload = record.address
-            encoded.size = self.layout.size
-            return 0
+        with cython.critical_section(record):           # `settle` changes both on another thread
+            if record.ownership == MUTABLE or record.ownership == FROZEN:
+                encoded.payload = record.address
+                encoded.size = self.layout.size
+                return 0
         # A view whose claim or loan may end, on another thread, before the bytes are on the bus: encode a copy.
         try:
             copy = copied_bytes(record)

@@ -77,9 +77,10 @@ cdef class RecordBytes:
 
     def __init__(self, *args, **kwargs):
         cdef RecordLayout layout = layout_of(type(self))
-        if self.ownership != BLANK:
-            raise TypeError(f"{layout.title} is initialised already")
-        own(self, layout, layout.template, MUTABLE)
+        with cython.critical_section(self):
+            if self.ownership != BLANK:
+                raise TypeError(f"{layout.title} is initialised already")
+            own(self, layout, layout.template, MUTABLE)
         for i, value in enumerate(args):
             store(field_at(layout, i), self, value)
         for name, value in kwargs.items():
