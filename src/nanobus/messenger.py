@@ -15,13 +15,14 @@ from typing import Any, Literal, Self
 from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
-from nanobus.journaling import describe
+from nanobus.journaling import cursors_of, describe
 from nanobus.processes.placement import check_placement
 from nanobus.processes.supervision import WorkerProcess
 from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import Completion, RunningWorker
 from nanobus.schema import Schema
+from nanobus.sharding import check_shard_cursors, check_shards, shards_of
 
 logger = logging.getLogger("nanobus")
 messengers: weakref.WeakSet[Messenger] = weakref.WeakSet()
@@ -56,6 +57,7 @@ class Messenger:
             if not isinstance(worker, Worker):
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
+        check_shards(self.workers)
         check_cursors(self.workers, bus)
         check_placement(self.workers, bus)
         self.bus = bus
@@ -275,8 +277,9 @@ class JoinHandles:
         self._raise_error()
 
     def _start(self) -> None:
+        check_shard_cursors(self._messenger.workers, cursors_of(self._messenger.bus))
         self.schema = describe(self._messenger.bus, self._messenger.workers)
-        for worker in self._messenger.workers:
+        for worker in shards_of(self._messenger.workers):
             kind = WorkerProcess if worker.process else RunningWorker
             self._workers.append(kind(self, worker, self._messenger.bus, self._messenger.config))
         for running in self._workers:
