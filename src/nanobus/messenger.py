@@ -77,8 +77,8 @@ class Messenger:
         HandlerError
             A handler's `__init__` failed. Nothing goes on running.
         RoutingError
-            Something that a worker in a process of its own needs cannot be had there. No worker was started, though
-            handlers of others may have been made.
+            Something that a worker in a process of its own needs cannot be had there; or the journal has cursors of a
+            worker in another number of shards. No worker was started, though handlers of others may have been made.
         WorkerDiedError
             A worker's process ended before its handlers were made, as often as it may be started again. Nothing goes on
             running.
@@ -145,7 +145,7 @@ class Messenger:
             older layout of the class, the bytes are those of what its `@upcast` makes of it. What is sent outside of
             any message (`on_start`, `on_stop`) is not compared.
         only : sequence of worker names and Handler classes, optional
-            Who takes part; None: everybody.
+            Who takes part, in all shards of the worker; None: everybody.
         start : "oldest", int, datetime or the name of a cursor
             Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew. A cursor
             stays where it is.
@@ -165,6 +165,8 @@ class Messenger:
             A message that is received, or that is to be compared, lies in a layout that no `@upcast` reads.
         HandlerError
             A handler failed, and its worker's `on_error` does not forgive it.
+        RoutingError
+            `mode="verify"`: the journal has cursors of a worker in another number of shards than it has here.
         ValueError, TypeError
             An argument is no good; or `until` is a time or `speed` is given, and `journal` keeps no timestamps.
         CorruptMessageError, NanobusError
@@ -207,8 +209,9 @@ class JoinHandles:
     def statistics(self) -> dict[str, dict[str, int]]:
         """Return worker name -> counters: messages handled, skipped (no receiver here), failures, held (outbox).
 
-        A worker in a process is asked, for at most a second, and has `restarts` as well. Its counters are those of all
-        its processes together, as far as they were known when one of them died.
+        A shard has an entry of its own, "name/0" and so on, and skips the messages of the others. A worker in a process
+        is asked, for at most a second, and has `restarts` as well. Its counters are those of all its processes
+        together, as far as they were known when one of them died.
         """
         return {one.worker.name: one.statistics() for one in self._workers}
 
