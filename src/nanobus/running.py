@@ -95,7 +95,8 @@ class RunningWorker:
         self._abandoned = False
         self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor) if reader is None else reader
         try:
-            check_shard_cursors([worker], cursors_of(bus))      # again: now that nobody can miss the one of this worker
+            if worker.cursor is not None:
+                check_shard_cursors([worker], cursors_of(bus))      # again: from now on nobody misses this one
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
             self._outlet = Outlet(

@@ -7,7 +7,6 @@ import time
 
 import psutil
 import pytest
-from sharded import OUTSIDE, Booked, Booker, Clock, auditor, book, bookers, entries
 
 from nanobus import (
     CircularBus,
@@ -23,6 +22,7 @@ from nanobus.cli.main import main
 from nanobus.dispatch.division import Division
 from nanobus.schema import Schema
 from nanobus.sharding import finder_of_shards
+from sharded import OUTSIDE, Booked, Booker, Clock, auditor, book, bookers, entries
 
 SECONDS = 60
 TICK = 0xFF01

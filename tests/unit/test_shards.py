@@ -3,18 +3,6 @@
 from typing import Annotated
 
 import pytest
-from sharded import (
-    OUTSIDE,
-    Booker,
-    Numbers,
-    Payment,
-    Trade,
-    Untold,
-    bookers,
-    entries,
-    filled,
-    one_of,
-)
 
 from nanobus import (
     CircularBus,
@@ -36,6 +24,18 @@ from nanobus.bus.codec import find_codec
 from nanobus.dispatch.division import Division
 from nanobus.journaling import schema_of
 from nanobus.sharding import finder_of_shards
+from sharded import (
+    OUTSIDE,
+    Booker,
+    Numbers,
+    Payment,
+    Trade,
+    Untold,
+    bookers,
+    entries,
+    filled,
+    one_of,
+)
 
 
 class Noting(Handler):

@@ -11,16 +11,6 @@ import numpy as np
 import pydantic
 import pytest
 from google.protobuf import struct_pb2
-from sharded import (
-    Auditor,
-    Booked,
-    Booker,
-    Numbers,
-    Untold,
-    auditor,
-    bookers,
-    one_of,
-)
 
 from nanobus import (
     CircularBus,
@@ -32,6 +22,16 @@ from nanobus import (
     message,
 )
 from nanobus.running import RunningWorker
+from sharded import (
+    Auditor,
+    Booked,
+    Booker,
+    Numbers,
+    Untold,
+    auditor,
+    bookers,
+    one_of,
+)
 
 
 @pytest.mark.parametrize(

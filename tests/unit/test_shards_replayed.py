@@ -1,19 +1,6 @@
 """What a replay makes of the record of a worker in shards, and what a shard that resumes need not send."""
 
-
 import pytest
-from sharded import (
-    OUTSIDE,
-    Auditor,
-    Booked,
-    Booker,
-    Payment,
-    Trade,
-    auditor,
-    bookers,
-    entries,
-    filled,
-)
 
 from nanobus import (
     DivergenceError,
@@ -26,6 +13,18 @@ from nanobus.bus.codec import find_codec
 from nanobus.dispatch.known_sends import KnownSends
 from nanobus.schema import Schema
 from nanobus.sharding import finder_of_shards
+from sharded import (
+    OUTSIDE,
+    Auditor,
+    Booked,
+    Booker,
+    Payment,
+    Trade,
+    auditor,
+    bookers,
+    entries,
+    filled,
+)
 
 
 def recorded(shards, shard_by, count=60, leave_out=()):
