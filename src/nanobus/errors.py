@@ -100,6 +100,10 @@ class RoutingWarning(UserWarning):
     """A route that can never fire, or a handler method that no route reaches."""
 
 
+class ShardKeyError(NanobusError, TypeError):
+    """A message lacks the field that its receivers are sharded by, or what is in it is no key."""
+
+
 class NotRunningError(NanobusError):
     """A handler that is in no running worker was asked to send."""
 

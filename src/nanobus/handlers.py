@@ -110,8 +110,8 @@ class Handler(Service):
 
     Notes
     -----
-    Made inside its worker, which alone calls it: a handler needs no locks. A method that overrides a marked one is
-    called in its place; `name = None` takes it out.
+    Made inside its worker, one in each shard of it, which alone calls it: a handler needs no locks. A method that
+    overrides a marked one is called in its place; `name = None` takes it out.
     """
 
     source_id: ClassVar[int | None] = None

@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
-from nanobus.journaling import describe
+from nanobus.journaling import cursors_of, describe
 from nanobus.processes.placement import check_placement
 from nanobus.processes.supervision import WorkerProcess
 from nanobus.programs import local
@@ -24,6 +24,7 @@ from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import Completion, RunningWorker
 from nanobus.schema import Schema
+from nanobus.sharding import check_shard_cursors, check_shards, shards_of
 
 logger = logging.getLogger("nanobus")
 messengers: weakref.WeakSet[Messenger] = weakref.WeakSet()
@@ -78,6 +79,7 @@ class Messenger:
             if not isinstance(worker, Worker):
                 raise TypeError(f"workers must be Worker objects, got {worker!r}")
         check(self.workers)
+        check_shards(self.workers)
         check_cursors(self.workers, bus)
         self.local = local(self.workers, only)
         check_placement(self.local, bus)
@@ -118,8 +120,8 @@ class Messenger:
         SchemaMismatchError
             A message of the table has another layout than in the journal. Nothing was started.
         RoutingError
-            Something that a worker in a process of its own needs cannot be had there. No worker was started, though
-            handlers of others may have been made.
+            Something that a worker in a process of its own needs cannot be had there; or the journal has cursors of a
+            worker in another number of shards. No worker was started, though handlers of others may have been made.
         WorkerDiedError
             A worker's process ended before its handlers were made, as often as it may be started again. Nothing goes on
             running.
@@ -186,7 +188,7 @@ class Messenger:
             older layout of the class, the bytes are those of what its `@upcast` makes of it. What is sent outside of
             any message (`on_start`, `on_stop`) is not compared.
         only : sequence of worker names and Handler classes, optional
-            Who takes part; None: everybody in the table, whichever program runs them.
+            Who takes part, in all shards of the worker, whichever program runs them; None: everybody in the table.
         start : "oldest", int, datetime or the name of a cursor
             Where to begin, as for `journal.reader`: where the recorded run began, since handlers begin anew. A cursor
             stays where it is.
@@ -206,6 +208,8 @@ class Messenger:
             A message that is received, or that is to be compared, lies in a layout that no `@upcast` reads.
         HandlerError
             A handler failed, and its worker's `on_error` does not forgive it.
+        RoutingError
+            `mode="verify"`: the journal has cursors of a worker in another number of shards than it has here.
         ValueError, TypeError
             An argument is no good; or `until` is a time or `speed` is given, and `journal` keeps no timestamps.
         CorruptMessageError, NanobusError
@@ -249,8 +253,9 @@ class JoinHandles:
     def statistics(self) -> dict[str, dict[str, int]]:
         """Return worker name -> counters: messages handled, skipped (no receiver here), failures, held (outbox).
 
-        A worker in a process is asked, for at most a second, and has `restarts` as well. Its counters are those of all
-        its processes together, as far as they were known when one of them died.
+        A shard has an entry of its own, "name/0" and so on, and skips the messages of the others. A worker in a process
+        is asked, for at most a second, and has `restarts` as well. Its counters are those of all its processes
+        together, as far as they were known when one of them died.
         """
         return {one.worker.name: one.statistics() for one in self._workers}
 
@@ -327,8 +332,10 @@ class JoinHandles:
         self._raise_error()
 
     def _start(self) -> None:
+        if any(worker.cursor is not None for worker in self._messenger.workers):
+            check_shard_cursors(self._messenger.workers, cursors_of(self._messenger.bus))
         self.schema = describe(self._messenger.bus, self._messenger.workers)
-        for worker in self._messenger.local:
+        for worker in shards_of(self._messenger.local):
             kind = WorkerProcess if worker.process else RunningWorker
             self._workers.append(kind(self, worker, self._messenger.bus, self._messenger.config))
         for running in self._workers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from copy import copy
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from nanobus.handlers import Handler
 from nanobus.journaling import cursors_of, schema_of
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema
+from nanobus.sharding import check_shard_cursors, finder_of_shards, shards_of
 from nanobus.staff import Staff
 
 logger = logging.getLogger("nanobus")
@@ -54,7 +55,8 @@ class ReplayResult:
     seconds : float
         Duration, with the making and stopping of handlers.
     handlers : mapping of Handler class -> Handler
-        The instances, as the last message left them. They cannot send any more.
+        The instances, as the last message left them. They cannot send any more. Of a worker in shards: a tuple with one
+        of each shard.
     """
 
     messages: int
@@ -115,18 +117,29 @@ class Replay:
     def _make_recording(self, start: int, head: int, cursors: Mapping[str, int]) -> Recording:
         if not self._verifies:
             return Recording()
+        check_shard_cursors(self._all_workers, cursors)
         return Comparison(
-            self._journal, start, head, [map(source_id, worker.handlers) for worker in self._all_workers],
+            self._journal, start, head, [self._record_of(worker, cursors) for worker in self._all_workers],
             [source_id(handler) for worker in self._workers for handler in worker.handlers],
-            [None if one.cursor is None else cursors.get(one.cursor) for one in self._all_workers],
             self._codecs.translations(start),
         )
+
+    def _record_of(
+        self, worker: Worker, cursors: Mapping[str, int]
+    ) -> tuple[list[int], Callable[[int], int] | None, list[int | None]]:
+        """Return what a Comparison needs to know of a worker."""
+        find = None if worker.shards == 1 else finder_of_shards(worker, self._journal, self._schema)
+        places = [None if one.cursor is None else cursors.get(one.cursor) for one in shards_of([worker])]
+        return [source_id(handler) for handler in worker.handlers], find, places
 
     def _replay(self, reader: BusReader, end: int, recording: Recording, began: float) -> ReplayResult:
         writer = mute_writer(self._journal)
         staffs = [
-            Staff(one, self._config, Outlet(writer, one.outbox_limit, do_nothing, recording, live=False), self._give_up)
-            for one in self._workers
+            Staff(
+                one, self._config,
+                Outlet(writer, one.outbox_limit, do_nothing, recording, live=False, shard=one.shard), self._give_up,
+            )
+            for one in shards_of(self._workers)
         ]
         try:
             made = all(staff.make() for staff in staffs)
@@ -151,7 +164,7 @@ class Replay:
             first=loop.first_position,
             last=loop.last_position,
             seconds=time.perf_counter() - began,
-            handlers={type(handler): handler for staff in staffs for handler in staff.handlers},
+            handlers=instances(staffs),
         )
 
     def _play(self, loop: ReplayLoop, staffs: Sequence[Staff], recording: Recording) -> Difference | None:
@@ -214,6 +227,16 @@ class Pace:
         due = self._began + (timestamp - self._first) / 1e9 / self._speed
         while (left := due - time.monotonic()) > 0:
             time.sleep(min(left, LONGEST_SLEEP))
+
+
+def instances(staffs: Sequence[Staff]) -> dict[type[Handler], Any]:
+    """Return class -> handler, or the handlers of all shards."""
+    found: dict[type[Handler], Any] = {}
+    for staff in staffs:
+        for handler in staff.handlers:
+            cls = type(handler)
+            found[cls] = handler if staff.worker.shards == 1 else (*found.get(cls, ()), handler)
+    return found
 
 
 def do_nothing() -> None:

@@ -15,6 +15,7 @@ from nanobus.dispatch.router import Router
 from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
 from nanobus.handlers import Handler
 from nanobus.schema import Schema, upcasting_codec
+from nanobus.sharding import CURSOR_ENDING, must_be_decoded
 
 Source = type[Handler] | int
 Routes = Mapping[tuple[Source, type], Sequence[type[Handler]]]
@@ -23,6 +24,7 @@ ErrorPolicy = Literal["stop", "skip"] | Callable[[HandlerError], object]
 
 KIBIBYTE = 1024
 DEFAULT_OUTBOX_LIMIT = 64 * KIBIBYTE * KIBIBYTE
+MOST_SHARDS = 0xFFFF
 
 
 class Worker:
@@ -53,12 +55,12 @@ class Worker:
         with the message that ended the last one, if a handler's error did; a cursor that there was not, with the oldest
         message on the bus. One worker at a time.
         None: from the head of the bus when the messenger runs.
-    process : bool, "spawn" or "fork"
-        False: a thread. True or "spawn": a process of its own, a new interpreter. Handler classes, messages, `on_error`
-        and the config travel there by pickle: classes as names of what can be imported, also from the main module, as
-        long as that one runs its messenger only where `if __name__ == "__main__"` holds. The bus must be a CircularBus
-        or a JournalBus on disk. "fork": a copy of this process, where nothing has to be pickled, and where whatever
-        lock another thread holds at that moment is held for ever.
+    process : bool, "spawn" or "fork", optional
+        False, as where it is left out: a thread. True or "spawn": a process of its own, a new interpreter. Handler
+        classes, messages, `on_error` and the config travel there by pickle: classes as names of what can be imported,
+        also from the main module, as long as that one runs its messenger only where `if __name__ == "__main__"` holds.
+        The bus must be a CircularBus or a JournalBus on disk. "fork": a copy of this process, where nothing has to be
+        pickled, and where whatever lock another thread holds at that moment is held for ever.
     restart : "never" or "on-failure"
         What happens when the process dies, killed or by a crash: WorkerDiedError from `join`, or another process, which
         goes on at the worker's cursor, or with the first message that was not handled to its end; meanwhile writers
@@ -69,6 +71,20 @@ class Worker:
         So many times; the next death is a WorkerDiedError.
     backoff : float
         Seconds before the first restart; twice as long before each further one, but no longer than 60 s.
+    shards : int
+        In how many processes the worker runs: "name/0", "name/1" and so on, each with all handlers and routes, its own
+        outbox, counters, restarts, and cursor, if there is one ("cursor.0of2"). Each message is handled by one of them,
+        and a tick by the one that it is of; `on_start`, `on_loop` and `on_stop` run in all of them (`Handler.shard`
+        says in which). More than 1 implies `process="spawn"` where it is left out. A journal with cursors of another
+        number of shards is refused.
+    shard_by : str, optional
+        The field, or property, of every routed message class whose value, the key, decides which shard: messages of one
+        key are handled in their order, by one handler object. It is an int (so is a bool), str, bytes, None, or an Enum
+        member, which counts as its value; equal ones go to the same shard from messages of all classes, and a str with
+        bytes of its UTF-8, zeros at the end aside. Anything else is a ShardKeyError, told as a handler's error by one
+        shard. A Record's field is looked at where it lies, without the GIL; messages of other codecs are decoded by
+        every shard.
+        None: the position of a message decides, as if by chance.
 
     Raises
     ------
@@ -86,10 +102,12 @@ class Worker:
         idle: float = 0.001,
         outbox_limit: int = DEFAULT_OUTBOX_LIMIT,
         cursor: str | None = None,
-        process: Process = False,
+        process: Process | None = None,
         restart: Literal["never", "on-failure"] = "never",
         max_restarts: int = 3,
         backoff: float = 0.1,
+        shards: int = 1,
+        shard_by: str | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"a worker's name must be a text, got {name!r}")
@@ -101,6 +119,16 @@ class Worker:
             raise ValueError(f"outbox_limit must be >= {KIBIBYTE} bytes, got {outbox_limit!r}")
         if cursor is not None and (not isinstance(cursor, str) or cursor in ("", "oldest", "newest")):
             raise ValueError(f'cursor must be a name other than "oldest" and "newest", got {cursor!r}')
+        if cursor is not None and CURSOR_ENDING.search(cursor):
+            raise ValueError(f"cursor must not end as those of shards do, .0of2, got {cursor!r}")
+        if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= MOST_SHARDS:
+            raise ValueError(f"shards must be an int in 1..{MOST_SHARDS}, got {shards!r}")
+        if shard_by is not None and not (isinstance(shard_by, str) and shard_by.isidentifier()):
+            raise ValueError(f"shard_by must be the name of a field, or None, got {shard_by!r}")
+        if shards > 1 and process is False:
+            raise ValueError(f"shards run in processes of their own, got shards={shards!r} with process=False")
+        if process is None:
+            process = shards > 1
         if process not in (False, True, "spawn", "fork"):
             raise ValueError(f'process must be False, True, "spawn" or "fork", got {process!r}')
         if restart not in ("never", "on-failure"):
@@ -124,6 +152,9 @@ class Worker:
         self.restart = restart
         self.max_restarts = max_restarts
         self.backoff = backoff
+        self.shards = shards
+        self.shard_by = shard_by
+        self.shard = 0                      # which one this is, in a copy that runs
 
     def __repr__(self) -> str:
         return f"Worker({self.name!r}, [{', '.join(handler.__qualname__ for handler in self.handlers)}])"
@@ -280,13 +311,16 @@ def freeze(
     """
     routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]] = {}
     codecs: dict[int, Codec] = {}
+    asked: set[int] = set()
     for (source, message), receivers in worker.routes.items():
         codec = find_codec(message)
         if schema is not None and reader is not None:
             codec = upcasting_codec(codec, schema, reader)
+        if must_be_decoded(worker, message, codec):
+            asked.add(codec.message_id)
         codecs[codec.message_id] = codec
         row = routes.setdefault((source_id(source), codec.message_id), [])
         for receiver in receivers:
             index = worker.handlers.index(receiver)
             row.append((index, getattr(handlers[index], receiver.receives[message])))
-    return Router(routes, codecs)
+    return Router(routes, codecs, asked)

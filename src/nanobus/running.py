@@ -12,9 +12,10 @@ from nanobus.dispatch.known_sends import KnownSends
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.errors import BusFullError, HandlerError
-from nanobus.journaling import keep_promise
+from nanobus.journaling import cursors_of, keep_promise
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema
+from nanobus.sharding import check_shard_cursors, finder_of_shards
 from nanobus.staff import Staff
 
 FLUSH_SECONDS = 0.1                     # between looks at whether somebody still reads
@@ -94,9 +95,13 @@ class RunningWorker:
         self._abandoned = False
         self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor) if reader is None else reader
         try:
+            if worker.cursor is not None:
+                check_shard_cursors([worker], cursors_of(bus))      # again: from now on nobody misses this one
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
-            self._outlet = Outlet(self._writer, worker.outbox_limit, crew.request_stop, known)
+            self._outlet = Outlet(
+                self._writer, worker.outbox_limit, crew.request_stop, known, shard=worker.shard
+            )
             self._staff = Staff(worker, config, self._outlet, crew.fail)
         except BaseException:
             self._reader.close()                # the traceback keeps this object for a while
@@ -183,7 +188,13 @@ class RunningWorker:
 
     def _known_sends(self, bus: Bus) -> KnownSends | None:
         """What a former life of this worker has sent because of messages that it will handle again."""
-        known = KnownSends(bus, self._reader.position, map(source_id, self.worker.handlers))
+        finder = None
+        if self.worker.shards > 1:
+            finder = finder_of_shards(self.worker, bus, self._crew.schema or Schema())
+        known = KnownSends(
+            bus, self._reader.position, map(source_id, self.worker.handlers),
+            None if finder is None else lambda cause: finder(cause) == self.worker.shard,
+        )
         if not known.left:
             return None
         keep_promise(bus)                           # for the former life's sends, which this one will not make again

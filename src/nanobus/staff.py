@@ -14,6 +14,7 @@ from nanobus.errors import HandlerError
 from nanobus.handlers import Handler, period_ns
 from nanobus.routing import Worker, freeze, source_id
 from nanobus.schema import Schema
+from nanobus.sharding import division_of
 
 logger = logging.getLogger("nanobus")
 
@@ -67,8 +68,12 @@ class Staff:
         return True
 
     def make_loop(self, reader: BusReader, schema: Schema | None = None) -> WorkerLoop:
+        division = division_of(self.worker)
+        shard = None if division is None else self.worker.shard
         timers = [
-            Timer(getattr(handler, name), period_ns(period, self._config), index, source_id(type(handler)), number)
+            Timer(
+                getattr(handler, name), period_ns(period, self._config), index, source_id(type(handler)), number, shard
+            )
             for index, handler in enumerate(self.handlers)
             for number, (period, name) in enumerate(type(handler).timers)
         ]
@@ -79,7 +84,8 @@ class Staff:
         ]
         router = freeze(self.worker, self.handlers, schema, reader)
         return WorkerLoop(
-            reader, self._outlet, router, timers, turn_hooks, self.worker.idle, self.fail, self._tell_of_gap
+            reader, self._outlet, router, timers, turn_hooks, self.worker.idle, self.fail, self._tell_of_gap,
+            division,
         )
 
     def start(self) -> bool:

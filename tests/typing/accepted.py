@@ -145,6 +145,7 @@ def run() -> None:
     except DivergenceError as error:
         print(error.position, error.handler.__name__, error.expected, error.actual)
     Worker("resumed", [Feed], cursor="feed")
+    Worker("shared", [Feed], shards=2, shard_by="symbol", process="fork")
 
 
 def look(bus: Bus, path: Path) -> int:

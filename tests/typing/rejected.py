@@ -66,6 +66,8 @@ Messenger(bus, []).replay(bus, "inspect")  # type: ignore[arg-type]
 Messenger(bus, []).replay(bus, only=[Feed()])  # type: ignore[list-item]
 Messenger(bus, []).replay(bus, until="now")  # type: ignore[arg-type]
 Worker("io", [Feed], cursor=3)  # type: ignore[arg-type]
+Worker("io", [Feed], shards="2")  # type: ignore[arg-type]
+Worker("io", [Feed], shards=2, shard_by=3)  # type: ignore[arg-type]
 
 
 class Derived(Envelope):  # type: ignore[misc]

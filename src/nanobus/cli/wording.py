@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from json import JSONEncoder
+from struct import iter_unpack
 from typing import Any
 
 from nanobus.bus.envelope import Envelope
@@ -31,8 +32,9 @@ class Wording:
 
     def payload_of(self, message: Envelope) -> Any:
         """Return the payload as what JSON has."""
-        if message.message_id == TIMER_ID and len(message.payload) == 4:
-            return {"timer": int.from_bytes(message.payload, "little")}
+        if message.message_id == TIMER_ID and len(message.payload) in (4, 8):
+            words = [word for (word,) in iter_unpack("<I", message.payload)]
+            return dict(zip(("timer", "shard"), words, strict=False))
         return self._decoder.decode(message.message_id, message.payload, message.position)
 
     def row(self, message: Envelope) -> dict[str, Any]:

@@ -18,7 +18,7 @@ cdef enum:
     SLOT_HEADER_SIZE = 32
     FIRST_LIBRARY_ID = 0xFF00       # ids from here on are nanobus's own
     PADDING_ID = 0xFF00             # an aborted or sealed claim: readers skip it
-    TIMER_ID = 0xFF01               # payload: u32 index of the timer in its handler
+    TIMER_ID = 0xFF01               # payload: u32 index of the timer in its handler; of a shard, u32 index of that, too
 
 cdef struct SlotHeader:
     uint64_t stamp

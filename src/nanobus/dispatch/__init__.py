@@ -1,5 +1,6 @@
 """Layer 3: from slots to handler methods and back, compiled.
 
+division     Division: whose shard a message is
 router       Router: the frozen vtable, (source, message) -> entries of (function pointer, object)
 outbox       Outbox: what a worker could not send yet, in order
 recording    Recording: takes what handlers send while they run on what is recorded

@@ -14,8 +14,7 @@ class Comparison(Recording):
         bus: Bus,
         start: int,
         end: int,
-        workers: Sequence[Iterable[int]],
+        workers: Iterable[tuple[Iterable[int], Callable[[int], int] | None, Sequence[int | None]]],
         replayed: Iterable[int],
-        cursors: Sequence[int | None],
         translations: Mapping[int, Callable[[int, bytes], bytes | None]],
     ) -> Self: ...

@@ -3,9 +3,10 @@
     main reader     ──────── p ─┐ handlers run on the message at p and send
     look-ahead      ────────────│──────► notes what handlers sent because of a message, as far as needed
                                 ▼
-    one queue a source:   (cause, message, payload) (cause, message, payload) ...     first = what it must send next
+    one queue a line:     (cause, message, payload) (cause, message, payload) ...     first = what it must send next
 
-A source's effects lie in the order of their causes, so that one comparison with the first of its queue tells:
+A line is a source, and where its worker has shards, a source in a shard. Its effects lie in the order of their causes,
+so that one comparison with the first of its queue tells:
 
     first.cause == p    same message, same bytes, or they differ
     first.cause <  p    an earlier message had an effect that was not sent this time
@@ -26,6 +27,8 @@ from nanobus.dispatch.recording cimport Recording
 
 cdef enum:
     FAR = 65536                         # effects of others to keep in memory before somebody is sent ahead
+    SOURCE_BITS = 16                    # a line is a shard, counted over all workers, and below it a source
+    SOURCES = 0xFFFF
 
 
 @cython.final
@@ -46,12 +49,11 @@ cdef class Comparison(Recording):
     bus : Bus
     start, end : int
         The part of it that is the record.
-    workers : sequence of iterables of int
-        Source ids of the handlers of each worker.
+    workers : sequence of (iterable of int, callable or None, sequence of (int or None))
+        Of each worker, the source ids of its handlers; where it has shards, what tells the index of the one that the
+        message at a position is for; and of each shard the position of its named cursor, None where it has none.
     replayed : iterable of int
-        Those whose sends are compared.
-    cursors : sequence of (int or None)
-        Of each worker, the position of its named cursor; None where it has none.
+        Source ids of those whose sends are compared.
     translations : mapping of int to callable
         For the ids of messages that the record holds in another layout than today's: (position, payload) -> the bytes
         that are sent today for the same message, or None where nobody can tell.
@@ -74,35 +76,43 @@ cdef class Comparison(Recording):
     cdef Effects ahead
     cdef uint64_t start
     cdef uint64_t end
-    cdef dict queues                    # replayed source -> deque of Effect
-    cdef dict place                     # source -> index of its worker
-    cdef list reached                   # of each worker, the position before which it has surely handled everything
+    cdef dict queues                    # replayed line -> deque of Effect
+    cdef dict lines                     # source -> its line in the first shard, what tells the shard
+    cdef list reached                   # of each shard, the position before which it has surely handled everything
     cdef dict translations
-    cdef set silent                     # sources of which the record holds no more
+    cdef set silent                     # lines of which the record holds no more
     cdef tuple difference               # what `settle` returns
 
-    def __cinit__(self, Bus bus not None, uint64_t start, uint64_t end, workers, replayed, cursors, translations):
+    def __cinit__(self, Bus bus not None, uint64_t start, uint64_t end, workers, replayed, translations):
         self.bus = bus
         self.start = start
         self.end = end
-        self.place = {source: index for index, sources in enumerate(workers) for source in sources}
-        self.reached = [0 if cursor is None else cursor for cursor in cursors]
+        self.lines = {}
+        self.reached = []
         self.translations = dict(translations)
-        self.queues = {source: deque() for source in replayed}
+        self.queues = {}
         self.silent = set()
-        self.ahead = Effects(bus.reader(start), end, self.place, start)
+        replayed = set(replayed)
+        for sources, shard_of, cursors in workers:
+            for source in sources:
+                line = line_of(source, len(self.reached))
+                self.lines[source] = line, shard_of
+                if source in replayed:
+                    self.queues.update({line + line_of(0, shard): deque() for shard in range(len(cursors))})
+            self.reached += [0 if cursor is None else cursor for cursor in cursors]
+        self.ahead = Effects(bus.reader(start), end, self.lines, start)
 
     def settle(self, uint64_t limit):
         """Also look for recorded effects of messages before `limit` that nobody sent; see `Recording.settle`."""
         cdef Effect first
-        waiting = {source for source, queue in self.queues.items() if not queue} - self.silent
-        while waiting and self.look(False):
-            waiting.discard(self.ahead.slot.header.source)
-        for source, queue in self.queues.items():
+        waiting = {line for line, queue in self.queues.items() if not queue} - self.silent
+        while waiting and (line := self.look(False)) is not None:
+            waiting.discard(line)
+        for line, queue in self.queues.items():
             if queue:
                 first = queue[0]
                 if first.cause < limit:
-                    self.differ(first.cause, source, first, None)
+                    self.differ(first.cause, line, first, None)
         return self.difference
 
     def close(self):
@@ -114,20 +124,21 @@ cdef class Comparison(Recording):
         self.sends += 1
         if cause == NO_CAUSE or self.spent:
             return True
-        queue = self.queues[source]
-        if not queue and not self.look_for(source, queue, cause):
-            if self.reached[self.place[source]] > cause:
-                self.differ(cause, source, None, sent(message, payload, size))
+        line = self.line_at(source, cause)
+        queue = self.queues[line]
+        if not queue and not self.look_for(line, queue, cause):
+            if self.reached[line >> SOURCE_BITS] > cause:
+                self.differ(cause, line, None, sent(message, payload, size))
             else:
                 self.unfinished += 1
             return True
         first = queue[0]
         if first.cause < cause:
-            self.differ(first.cause, source, first, None)
+            self.differ(first.cause, line, first, None)
         elif first.cause > cause:
-            self.differ(cause, source, None, sent(message, payload, size))
+            self.differ(cause, line, None, sent(message, payload, size))
         elif first.message != message or not self.is_as_recorded(first, payload, size):
-            self.differ(cause, source, first, sent(message, payload, size))
+            self.differ(cause, line, first, sent(message, payload, size))
         else:
             queue.popleft()
             self.compared += 1
@@ -143,60 +154,72 @@ cdef class Comparison(Recording):
             and not memcmp(PyBytes_AS_STRING(expected), payload, size)
         )
 
-    cdef bint look_for(self, uint16_t source, queue, uint64_t cause) except -1:
-        """Look ahead until the next effect of `source` is in its queue; False if the record holds no more."""
+    cdef bint look_for(self, line, queue, uint64_t cause) except -1:
+        """Look ahead until the next effect of `line` is in its queue; False if the record holds no more."""
         cdef size_t looks = 0
-        while not queue and source not in self.silent:
+        while not queue and line not in self.silent:
             looks += 1
-            if looks == FAR and not self.waits_far_ahead(source, queue, cause):
+            if looks == FAR and not self.waits_far_ahead(line, queue, cause):
                 break
-            if not self.look(True):
-                self.silent.add(source)
+            if self.look(True) is None:
+                self.silent.add(line)
         return len(queue) != 0
 
-    cdef bint look(self, bint keep) except -1:
-        """Note one more effect, in full or only as the next one of its source; False at the end of the record."""
-        if not self.find_effect(self.ahead):
-            return False
-        queue = self.queues.get(self.ahead.slot.header.source)
+    cdef object look(self, bint keep):
+        """Note one more effect, in full or only as the next one of its line; return that, None at the record's end."""
+        line = self.find_effect(self.ahead)
+        queue = self.queues.get(line)
         if queue is not None and (keep or not queue):
             queue.append(effect_at(self.ahead))
-        return True
+        return line
 
-    cdef bint waits_far_ahead(self, uint16_t source, queue, uint64_t cause) except -1:
+    cdef bint waits_far_ahead(self, line, queue, uint64_t cause) except -1:
         """Whether there is something for `cause` far ahead, so that all in between has to be kept until then.
 
-        Where there is not, the answer is known without keeping anything: it is in the queue, or the source is silent.
+        Where there is not, the answer is known without keeping anything: it is in the queue, or the line is silent.
         """
         cdef Effects scout = Effects(
             self.bus.reader(self.ahead.reader.cursor), self.end,
-            [one for one, place in self.place.items() if place == self.place[source]], self.start,
+            self.colleagues_of(line & SOURCES), self.start,
         )
         try:
-            while self.find_effect(scout):
-                if scout.slot.header.source == source:
+            while (found := self.find_effect(scout)) is not None:
+                if found == line:
                     if cause_position(&scout.slot) == cause:
                         return True
                     queue.append(effect_at(scout))      # it differs, and the replay ends here
                     return False
         finally:
             scout.close()
-        self.silent.add(source)
+        self.silent.add(line)
         return False
 
-    cdef bint find_effect(self, Effects effects) except -1:
-        """Go to the next effect, and note on the way how far the workers came; False at the end of the record."""
-        if not effects.find():
-            return False
-        place = self.place[effects.slot.header.source]
-        self.reached[place] = max(self.reached[place], cause_position(&effects.slot))
-        return True
+    cdef list colleagues_of(self, uint16_t source):
+        """The sources in one worker with `source`."""
+        place = self.lines[source][0] >> SOURCE_BITS
+        return [one for one, (line, _) in self.lines.items() if line >> SOURCE_BITS == place]
 
-    cdef int differ(self, uint64_t position, uint16_t source, Effect expected, actual) except -1:
+    cdef object find_effect(self, Effects effects):
+        """Go to the next effect, and note on the way how far the workers came; its line, None at the record's end."""
+        cdef uint64_t cause
+        if not effects.find():
+            return None
+        cause = cause_position(&effects.slot)
+        line = self.line_at(effects.slot.header.source, cause)
+        place = line >> SOURCE_BITS
+        self.reached[place] = max(self.reached[place], cause)
+        return line
+
+    cdef object line_at(self, uint16_t source, uint64_t cause):
+        """Return the line of what a source sends because of the message at `cause`."""
+        line, shard_of = self.lines[source]
+        return line if shard_of is None else line + line_of(0, shard_of(cause))
+
+    cdef int differ(self, uint64_t position, line, Effect expected, actual) except -1:
         self.spent = True
         if self.difference is None or position < self.difference[0]:
             wanted = None if expected is None else (expected.message, expected.payload, expected.position)
-            self.difference = (position, source, wanted, actual)
+            self.difference = (position, line & SOURCES, wanted, actual)
         return 0
 
 
@@ -211,3 +234,7 @@ cdef Effect effect_at(Effects effects):
 
 cdef tuple sent(uint16_t message, const uint8_t *payload, Py_ssize_t size):
     return message, PyBytes_FromStringAndSize(<const char *> payload, size), None
+
+
+cdef object line_of(source, shard):
+    return shard << SOURCE_BITS | source

@@ -23,7 +23,7 @@ cdef class Effects(Playback):
     Notes
     -----
     Used by one thread. The effects of one handler come in the order of their causes, as its worker handles one message
-    after the other and its outbox keeps the order.
+    after the other and its outbox keeps the order; those of a handler in shards do so shard by shard.
     """
 
     def __cinit__(self, BusReader reader not None, uint64_t end, sources, uint64_t first_cause):

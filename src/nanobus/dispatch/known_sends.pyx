@@ -19,6 +19,8 @@ cdef class KnownSends(Recording):
         Position at which the worker resumes.
     sources : iterable of int
         Ids of its handlers.
+    is_own : callable, optional
+        Whether the message at a position is this shard's; None: each one is.
 
     Attributes
     ----------
@@ -34,15 +36,16 @@ cdef class KnownSends(Recording):
     cdef uint64_t head
     cdef dict counts                    # cause << 16 | source -> sends on the bus
 
-    def __cinit__(self, Bus bus not None, uint64_t start, sources):
+    def __cinit__(self, Bus bus not None, uint64_t start, sources, is_own=None):
         cdef Effects effects
         self.head = bus.head
         self.counts = {}
         effects = Effects(bus.reader(start), self.head, sources, start)
         try:
             while effects.find():
-                key = key_of(cause_position(&effects.slot), effects.slot.header.source)
-                self.counts[key] = self.counts.get(key, 0) + 1
+                if is_own is None or is_own(cause_position(&effects.slot)):
+                    key = key_of(cause_position(&effects.slot), effects.slot.header.source)
+                    self.counts[key] = self.counts.get(key, 0) + 1
         finally:
             effects.close()
 

@@ -14,6 +14,7 @@ cdef class Outlet:
     cdef BusWriter writer
     cdef Outbox outbox
     cdef object request_stop            # called by a handler that wants the messenger to stop
+    cdef uint32_t shard                 # of its worker; 0 where there is but one
     cdef uint64_t position              # of the message at hand, or NO_CAUSE
     cdef int64_t timestamp              # of the message at hand; 0: not known yet
     cdef Recording recording            # sees every send first; None while the worker runs live

@@ -45,16 +45,19 @@ cdef class Outlet:
         Sees every send before the bus does.
     live : bool
         Whether anything may be written: not in a replay.
+    shard : int
+        Which shard of its worker that is.
     """
 
     def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop, Recording recording=None,
-                  bint live=True):
+                  bint live=True, uint32_t shard=0):
         self.writer = writer
         self.outbox = Outbox(outbox_limit)
         self.request_stop = request_stop
         self.recording = recording
         self.describes = live and writer.bus.described is not None
         self.position = NO_CAUSE
+        self.shard = shard
 
     @property
     def held(self):
@@ -207,6 +210,11 @@ cdef class Service:
             self.generator = Random(<object> position << 16 | self.source)
             self.generator_position = position
         return self.generator
+
+    @property
+    def shard(self):
+        """Which shard of its worker this handler is in, from 0 on; 0 where the worker has none. The same on replay."""
+        return self.running().shard
 
     def stop(self):
         """Ask the messenger to stop: what was sent before, by this worker or others, is still handled by every worker.

@@ -5,7 +5,7 @@
     messages[message] --+                                                            (function pointer, object)
 
 Ids nobody routes have no index, and a row without entries is no row: `find_row` says NULL, without the GIL. Two bytes
-an id up to the highest one used, 16 bytes a row, 40 an entry; a look-up costs the same however many there are.
+an id up to the highest one used, 24 bytes a row, 40 an entry; a look-up costs the same however many there are.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
@@ -24,6 +24,7 @@ cdef struct Row:
     uint32_t first
     uint32_t count
     PyObject *codec
+    bint asks                           # only the decoded message can tell whose it is; see division.pxd
 
 
 cdef class Router:
@@ -48,3 +49,7 @@ cdef inline Row *find_row(Router router, uint16_t source, uint16_t message) noex
         return NULL
     row = &router.rows[source_index * router.message_count + message_index]
     return row if row.count else NULL
+
+
+# A table of `limit` ids: the index of each in `ids`, or NO_INDEX. The caller's to free.
+cdef uint16_t *index_of_ids(list ids, uint32_t limit) except NULL

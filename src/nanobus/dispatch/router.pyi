@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Self, final
 
 from nanobus.bus.codec import Codec
@@ -9,6 +9,7 @@ class Router:
         cls,
         routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]],
         codecs: dict[int, Codec],
+        asked: Container[int] = (),
     ) -> Self: ...
     @property
     def kept(self) -> tuple[tuple[Codec, ...], tuple[tuple[object, object], ...]]: ...

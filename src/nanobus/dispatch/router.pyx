@@ -34,13 +34,15 @@ cdef class Router:
         (source id, message id) -> (index of the handler, its method).
     codecs : dict of int -> Codec
         The codec of each message id in `routes`; the router takes the instances that are its worker's own.
+    asked : collection of int
+        Ids of the messages that have to be decoded before anybody knows whose they are.
 
     Notes
     -----
     Immutable. Serves one worker: the codecs it keeps reuse their views.
     """
 
-    def __cinit__(self, dict routes not None, dict codecs not None):
+    def __cinit__(self, dict routes not None, dict codecs not None, asked=()):
         routes = {key: tuple(receivers) for key, receivers in routes.items()}
         sources = sorted({source for source, _ in routes})
         messages = sorted({message for _, message in routes})
@@ -60,6 +62,7 @@ cdef class Router:
             row.codec = <PyObject *> private[message]
             row.first = used
             row.count = len(handlers)
+            row.asks = message in asked
             for handler, method in handlers:
                 if isinstance(method, MethodType):
                     function, receiver = method.__func__, method.__self__

@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_OK, BusReader, BusStatus, Slot
+from nanobus.dispatch.division cimport Division
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.router cimport Entry, Row, Router
 
@@ -10,7 +11,8 @@ cdef class Timer:
     cdef int64_t period                 # ns
     cdef int64_t due                    # monotonic ns
     cdef uint32_t handler
-    cdef uint32_t index                 # among the timers of its handler
+    cdef uint32_t tick[2]               # what its messages carry: its index in its handler, and the shard
+    cdef uint32_t tick_size             # bytes: only ticks of shards say whose they are
     cdef uint16_t source
     cdef bint under_way                 # its message is on the bus and was not handled yet
 
@@ -19,6 +21,7 @@ cdef class WorkerLoop:
     cdef readonly Outlet outlet
     cdef BusReader reader
     cdef Router router
+    cdef Division division              # None: every message that has a receiver is for this loop
     cdef object on_failure              # (handler index, message, position, error) -> whether to go on
     cdef object on_gap                  # (Gap) -> None
     cdef tuple timers
@@ -32,12 +35,16 @@ cdef class WorkerLoop:
     cdef bint decoding
     cdef bint alone                     # hardly any other thread of this process wants the GIL
     cdef readonly uint64_t handled      # messages that had a receiver here
-    cdef readonly uint64_t skipped      # messages that had none
+    cdef readonly uint64_t skipped      # messages that had none, or were another shard's
     cdef readonly uint64_t failures     # calls that raised
 
     cdef BusStatus deliver(self) except? BUS_OK
     cdef void pass_on(self) noexcept
+    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil
     cdef int dispatch(self, Row *row, Slot *slot) except -1
+    cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1
+    cdef bint answers_for(self, uint64_t position, error) except -1
+    cdef int call_receivers(self, Row *row, object message, uint64_t position) except -1
     cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
     cdef int fail_to_decode(self, error) except -1

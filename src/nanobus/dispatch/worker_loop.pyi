@@ -3,12 +3,21 @@ from typing import Self, final
 
 from nanobus.bus.base import BusReader
 from nanobus.bus.envelope import Gap
+from nanobus.dispatch.division import Division
 from nanobus.dispatch.outlet import Outlet, Service
 from nanobus.dispatch.router import Router
 
 @final
 class Timer:
-    def __new__(cls, method: Callable[[], object], period: int, handler: int, source: int, index: int) -> Self: ...
+    def __new__(
+        cls,
+        method: Callable[[], object],
+        period: int,
+        handler: int,
+        source: int,
+        index: int,
+        shard: int | None = None,
+    ) -> Self: ...
 
 @final
 class WorkerLoop:
@@ -22,6 +31,7 @@ class WorkerLoop:
         idle: float,
         on_failure: Callable[[int | None, object, int | None, BaseException], bool],
         on_gap: Callable[[Gap], object],
+        division: Division | None = None,
     ) -> Self: ...
     @property
     def outlet(self) -> Outlet: ...

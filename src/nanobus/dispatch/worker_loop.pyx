@@ -15,6 +15,7 @@ cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
@@ -27,6 +28,7 @@ from nanobus.core.atomics cimport load_acquire, store_release
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
+from nanobus.dispatch.division cimport Division, shard_at
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
 from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 
@@ -47,14 +49,16 @@ cdef class Timer:
     A tick that was not handled yet is not sent again: a worker that lags skips ticks, it does not pile them up.
     """
 
-    def __cinit__(self, method, int64_t period, uint32_t handler, uint16_t source, uint32_t index):
+    def __cinit__(self, method, int64_t period, uint32_t handler, uint16_t source, uint32_t index, shard=None):
         if period <= 0:
             raise ValueError(f"period must be > 0 ns, got {period}")
         self.method = method
         self.period = period
         self.handler = handler
         self.source = source
-        self.index = index
+        self.tick[0] = index
+        self.tick[1] = 0 if shard is None else <uint32_t> shard
+        self.tick_size = sizeof(uint32_t) if shard is None else 2 * sizeof(uint32_t)
 
 
 @cython.final
@@ -78,6 +82,8 @@ cdef class WorkerLoop:
         (handler index or None, message or None, position or None, error) -> True to go on.
     on_gap : callable
         Called with each Gap.
+    division : Division, optional
+        How messages are divided between shards, of which this loop is one: the outlet says which.
 
     Notes
     -----
@@ -85,11 +91,12 @@ cdef class WorkerLoop:
     """
 
     def __cinit__(self, BusReader reader not None, Outlet outlet not None, Router router not None, timers, turn_hooks,
-                  double idle, on_failure, on_gap):
+                  double idle, on_failure, on_gap, Division division=None):
         cdef Timer timer
         self.reader = reader
         self.outlet = outlet
         self.router = router
+        self.division = division
         self.timers = tuple(timers)
         self.turn_hooks = tuple(turn_hooks)
         self.has_turn_hooks = len(self.turn_hooks) != 0
@@ -190,7 +197,7 @@ cdef class WorkerLoop:
                 elif status == BUS_FAILED:
                     self.reader.raise_failure()
                 return status
-            row = find_row(self.router, slot.header.source, slot.header.message)
+            row = self.find_own_row(&slot)
             if row != NULL:
                 skips = 0
                 self.dispatch(row, &slot)
@@ -212,22 +219,69 @@ cdef class WorkerLoop:
         if not self.failed:
             self.reader.advance()
 
+    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil:
+        """Who receives a message here; NULL also where it is another shard's."""
+        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
+        if row == NULL or self.division is None or row.asks or self.division.shard_in(slot) == self.outlet.shard:
+            return row
+        return NULL
+
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
-        cdef Entry *entry = &self.router.entries[row.first]
-        cdef Entry *end = entry + row.count
-        cdef PyObject *result
+        if rarely(row.asks):
+            return self.ask_and_dispatch(row, slot)
         self.handled += 1
         self.outlet.position = slot.position
         self.outlet.timestamp = slot.header.timestamp
         self.decoding = True                            # an error from here on is caught in `run`, once a batch
         message = (<Codec> row.codec).decode(slot.payload, slot.header.size)
         self.decoding = False
+        return self.call_receivers(row, message, slot.position)
+
+    cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1:
+        """Decode a message to see whose it is, and let that of another shard go."""
+        cdef bint decoded = False
+        cdef bint fits = False
+        cdef bint ours
+        message = None
+        self.outlet.position = slot.position
+        self.outlet.timestamp = slot.header.timestamp
+        try:
+            message = (<Codec> row.codec).decode(slot.payload, slot.header.size)
+            decoded = True
+            ours = fits = self.division.shard_of_message(message) == self.outlet.shard
+        except BaseException as error:
+            ours = self.answers_for(slot.position, error)
+            if ours:
+                self.fail(None, message, slot.position, error)
+        self.handled += ours
+        self.skipped += not ours
+        if fits:
+            return self.call_receivers(row, message, slot.position)
+        if decoded:
+            (<Codec> row.codec).settle(message)
+        self.outlet.position = NO_CAUSE
+        self.outlet.timestamp = 0
+        return 0
+
+    cdef bint answers_for(self, uint64_t position, error) except -1:
+        """Whether it is this shard that tells of what keeps it from knowing whose a message is.
+
+        One of them does; of what lies not in the message, and so is unknown to the others, whoever meets it.
+        """
+        if not isinstance(error, Exception) or isinstance(error, MemoryError):
+            return True
+        return isinstance(error.__cause__, MemoryError) or shard_at(self.division, position) == self.outlet.shard
+
+    cdef int call_receivers(self, Row *row, object message, uint64_t position) except -1:
+        cdef Entry *entry = &self.router.entries[row.first]
+        cdef Entry *end = entry + row.count
+        cdef PyObject *result
         while entry != end and not self.failed:
             result = entry.call(entry, <PyObject *> message)
             if result != NULL:
                 Py_DECREF(<object> result)
             if rarely(result == NULL or self.outlet.claimed is not None):
-                self.end_badly(entry, message, slot.position, result == NULL)
+                self.end_badly(entry, message, position, result == NULL)
             entry += 1
         (<Codec> row.codec).settle(message)
         self.outlet.position = NO_CAUSE
@@ -284,7 +338,7 @@ cdef class WorkerLoop:
 
     cdef int hand(self, Slot *slot) except -1:
         """Deliver a slot that somebody else has read, if it is for anybody here."""
-        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
+        cdef Row *row = self.find_own_row(slot)
         if row == NULL:
             if slot.header.message == TIMER_ID:
                 self.tick(slot)
@@ -302,8 +356,8 @@ cdef class WorkerLoop:
         cdef Timer timer
         for timer in self.timers:
             if (
-                timer.source == slot.header.source and slot.header.size == sizeof(uint32_t)
-                and timer.index == (<uint32_t *> slot.payload)[0]
+                timer.source == slot.header.source and slot.header.size == timer.tick_size
+                and not memcmp(timer.tick, slot.payload, timer.tick_size)
             ):
                 timer.under_way = False
                 self.handled += 1
@@ -330,7 +384,7 @@ cdef class WorkerLoop:
                 timer.due += timer.period * ((now - timer.due) // timer.period + 1)
                 if not timer.under_way:
                     try:
-                        self.outlet.put(timer.source, TIMER_ID, <const uint8_t *> &timer.index, sizeof(uint32_t))
+                        self.outlet.put(timer.source, TIMER_ID, <const uint8_t *> timer.tick, timer.tick_size)
                         timer.under_way = True
                     except Exception as error:
                         self.fail(timer.handler, None, None, error)
@@ -376,7 +430,7 @@ cdef class WorkerLoop:
                 continue
             if status != BUS_OK or slot.header.message == TIMER_ID:
                 return status
-            if find_row(self.router, slot.header.source, slot.header.message) != NULL:
+            if self.find_own_row(&slot) != NULL:
                 return BUS_OK
             self.skipped += 1
             self.reader.advance()

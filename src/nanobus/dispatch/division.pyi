@@ -1,0 +1,16 @@
+from collections.abc import Mapping
+from typing import Final, Self, final
+
+KINDS: Final[dict[str, int]]
+
+@final
+class Division:
+    def __new__(
+        cls, count: int, field: str | None = None, places: Mapping[int, tuple[int, int, str, int]] | None = None
+    ) -> Self: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def field(self) -> str | None: ...
+    def at(self, position: int) -> int: ...
+    def of(self, message: object) -> int: ...
