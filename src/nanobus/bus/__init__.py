@@ -12,6 +12,7 @@ statistics       what bus.statistics() returns
 times            points in time as timestamps
 counters         reading them out of a control block
 options          checking what buses are made with
+references       weak ones, in a tuple
 refusals         the errors that several places raise, in one wording
 control          the control block: a picture and structs, nothing else
 claims           who may write where: intents, the gate, sealing what the dead left behind

@@ -136,11 +136,6 @@ cdef class Bus:
     cdef bint waits_for_room(self) noexcept nogil
 
 
-# Weak references in a tuple that is replaced, under a lock, and never changed. No WeakSet: that is changed by whichever
-# thread drops an object, also while another one looks through it.
-cdef tuple referring_to(tuple references, object one)       # and to what is still there
-cdef list still_alive(tuple references)
-
 cdef uint64_t NO_CAUSE
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS

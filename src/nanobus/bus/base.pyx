@@ -14,15 +14,14 @@ from libc.string cimport memcpy
 
 from nanobus.bus.codec cimport message_id_of, source_id_of
 from nanobus.bus.envelope cimport Gap, cause_of, envelope_of
+from nanobus.bus.references cimport referring_to, still_alive
 from nanobus.bus.refusals cimport check_lag_limit, check_plain_start, checksum_error, fill_of, raise_too_large
-from nanobus.bus.waiting cimport deadline_after, nanoseconds
+from nanobus.bus.waiting cimport SIGNAL_CHECK_NS, deadline_after, nanoseconds
 from nanobus.core.atomics cimport store_release_32
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport relative_cause, slot_length
 
-from nanobus.errors import (
-    BusClosedError, BusFullError, HandleInUseError, NanobusError
-)
+from nanobus.errors import BusClosedError, BusFullError, HandleInUseError, NanobusError
 
 cdef uint64_t NO_CAUSE = UINT64_MAX
 cdef object FROM_A_BUS = object()
@@ -30,21 +29,9 @@ cdef str CONTRACT_ONLY = "Bus is the contract: use a bus that fulfils it, such a
 cdef object open_buses = weakref.WeakSet()
 
 
-cdef enum:
-    SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often; most sleeps end with one
-
-
 cdef void interrupt(BusHandle handle) noexcept:
     store_release_32(&handle.interrupted, 1)
     handle.bus.wake_all()
-
-
-cdef tuple referring_to(tuple references, object one):
-    return (*[kept for kept in references if kept() is not None and kept() is not one], weakref.ref(one))
-
-
-cdef list still_alive(tuple references):
-    return [one for one in [reference() for reference in references] if one is not None]
 
 
 cdef class BusHandle:

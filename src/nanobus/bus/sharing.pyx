@@ -1,9 +1,10 @@
 """What a messenger asks of a bus that workers in other processes use, too. See handover.pxd."""
 cimport cython
 
-from nanobus.bus.base cimport Bus, BusReader, referring_to, still_alive
+from nanobus.bus.base cimport Bus, BusReader
 from nanobus.bus.control cimport ReaderLine
 from nanobus.bus.handover cimport Place, adopt_line, new_place
+from nanobus.bus.references cimport referring_to, still_alive
 
 from nanobus.errors import NanobusError
 

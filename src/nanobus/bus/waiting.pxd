@@ -23,6 +23,7 @@ cdef enum:
     SPINS_BEFORE_PARKING = 400          # about 10 to 20 us: a hop to a running peer takes well under one
     SPINS_A_LOOK = 16                   # turns from one look around to the next, while spinning
     RECHECK_NS = 100_000_000            # longest sleep with nothing outstanding
+    SIGNAL_CHECK_NS = 50_000_000        # a wait from Python looks for signals this often; most sleeps end with one
     STALL_RECHECK_NS = 2_000_000        # ... while a claim is outstanding: its owner may be dead
 
 cdef struct Wait:
