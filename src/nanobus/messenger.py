@@ -332,8 +332,8 @@ class JoinHandles:
         self._raise_error()
 
     def _start(self) -> None:
-        if any(worker.cursor is not None for worker in self._messenger.workers):
-            check_shard_cursors(self._messenger.workers, cursors_of(self._messenger.bus))
+        if any(worker.cursor is not None for worker in self._messenger.local):
+            check_shard_cursors(self._messenger.local, cursors_of(self._messenger.bus))
         self.schema = describe(self._messenger.bus, self._messenger.workers)
         for worker in shards_of(self._messenger.local):
             kind = WorkerProcess if worker.process else RunningWorker
