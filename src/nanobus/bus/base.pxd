@@ -46,6 +46,7 @@ cdef class BusHandle:
 
     @cython.final
     cdef void begin_use(self) noexcept
+
     @cython.final
     cdef void end_use(self)
 
