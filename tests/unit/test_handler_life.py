@@ -119,6 +119,7 @@ def test_handler_outside_a_worker_says_so():
             use()
 
 
+@pytest.mark.thread_unsafe(reason="the log is one for all threads")
 def test_gap_is_told_to_the_handlers_of_a_lapped_worker(caplog):
     holding, gate = threading.Event(), threading.Event()
 

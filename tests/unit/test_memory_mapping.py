@@ -19,6 +19,8 @@ from nanobus.memory.growable import GrowableMapping
 from nanobus.memory.mapping import AnonymousMapping, Mapping, round_to_pages
 from nanobus.memory.ring import RingMapping
 
+pytestmark = pytest.mark.thread_unsafe(reason="all threads would get one mapping")
+
 PAGE = mmap.PAGESIZE
 MAKERS = {
     "anonymous": lambda: AnonymousMapping(2 * PAGE),

@@ -18,6 +18,8 @@ import pytest
 from nanobus.errors import BusClosedError, BusFormatError, MappingError
 from nanobus.memory.ring import RingMapping
 
+pytestmark = pytest.mark.thread_unsafe(reason="all threads would get one path")
+
 PAGE = mmap.PAGESIZE
 CAPACITY = max(4096, PAGE)
 

@@ -19,6 +19,8 @@ from nanobus.errors import DecodeError, EncodeError, RecordReleasedError
 from nanobus.field_types import Array, f64, i64, u8
 from nanobus.records import Record
 
+pytestmark = pytest.mark.thread_unsafe(reason="all threads would get one private codec")
+
 NATIVE = Path(__file__).resolve().parents[1] / "native"
 
 
