@@ -2,9 +2,8 @@
 
 import os
 import signal
+from dataclasses import dataclass
 from typing import Annotated
-
-import msgspec
 
 from nanobus import (
     Array,
@@ -27,6 +26,7 @@ from nanobus import (
     u32,
     u64,
 )
+from services import CODEC
 
 OUTSIDE = 500
 
@@ -37,14 +37,16 @@ class Trade(Record):
     number: u64
 
 
-@message(id=1302)
-class Payment(msgspec.Struct):
+@message(id=1302, codec=CODEC)
+@dataclass
+class Payment:
     account: str
     number: int
 
 
-@message(id=1303)
-class Booked(msgspec.Struct):
+@message(id=1303, codec=CODEC)
+@dataclass
+class Booked:
     account: str
     number: int
     shard: int

@@ -26,9 +26,12 @@ from nanobus import JournalBus
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TIMEOUT = 60
 NAMES = {"ping_pong", "protobuf", "telemetry", "two_programs", "zero_copy"}
+WITHOUT_MSGSPEC = {"protobuf", "zero_copy"}
 
 
 def command(name: str, *arguments: str | Path) -> list[str]:
+    if name not in WITHOUT_MSGSPEC:
+        pytest.importorskip("msgspec")
     return [sys.executable, "-W", "error", str(EXAMPLES / name / "main.py"), *map(str, arguments)]
 
 

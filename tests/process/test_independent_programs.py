@@ -9,10 +9,11 @@ import tempfile
 import time
 from contextlib import contextmanager
 
-import msgspec
 import pytest
 
 from nanobus import CircularBus, JournalBus
+
+msgspec = pytest.importorskip("msgspec")
 
 SCRIPT = '''
 import os, sys

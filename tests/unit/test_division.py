@@ -5,8 +5,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,7 +30,8 @@ class Name(enum.StrEnum):
     RED = "red"
 
 
-class Keyed(msgspec.Struct):
+@dataclass
+class Keyed:
     key: object
 
 

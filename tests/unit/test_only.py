@@ -2,7 +2,6 @@
 
 import warnings
 
-import msgspec
 import pytest
 
 from nanobus import (
@@ -125,6 +124,8 @@ def test_journal_is_told_of_the_whole_table(tmp_path):
 
 
 def test_layout_that_differs_is_refused_though_no_worker_here_uses_it(tmp_path):
+    msgspec = pytest.importorskip("msgspec")
+
     @message(id=1191)
     class Remark(msgspec.Struct):
         text: str

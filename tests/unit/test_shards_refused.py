@@ -6,7 +6,6 @@ import re
 from typing import ClassVar
 
 import attrs
-import msgspec
 import numpy as np
 import pydantic
 import pytest
@@ -32,6 +31,8 @@ from sharded import (
     bookers,
     one_of,
 )
+
+msgspec = pytest.importorskip("msgspec")
 
 
 @pytest.mark.parametrize(
