@@ -29,8 +29,8 @@ PARENT = """
             Worker("ticking", [Ticking], process="fork" if sys.argv[3] == "fork" else True, restart="on-failure"),
         ]
         with Messenger(bus, workers, {}).run() as handles:
-            if sys.argv[3] == "busy":
-                bus.sender(OUTSIDE).send(Question(-8))
+            if sys.argv[3] in ("busy", "greedy"):
+                bus.sender(OUTSIDE).send(Question(-8 if sys.argv[3] == "busy" else -11))
             print("running", flush=True)
             match input():
                 case "leave": pass
@@ -62,6 +62,7 @@ def strangers(processes, folder):
         ("anonymous", "busy", "vanish", 4), ("path", "busy", "abort", -signal.SIGABRT), ("anonymous", "idle", "die", 1),
         ("anonymous", "idle", "SIGINT", -signal.SIGINT), ("journal", "busy", "SIGTERM", -signal.SIGTERM),
         ("anonymous", "idle", "SIGKILL", -signal.SIGKILL), ("anonymous", "busy", "SIGKILL", -signal.SIGKILL),
+        ("path", "greedy", "SIGKILL", -signal.SIGKILL),
         ("path", "idle", "SIGKILL", -signal.SIGKILL), ("journal", "busy", "SIGKILL", -signal.SIGKILL),
         ("anonymous", "fork", "SIGKILL", -signal.SIGKILL), ("anonymous", "fork", "leave", 0),
     ],

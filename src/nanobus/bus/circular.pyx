@@ -176,5 +176,6 @@ cdef class CircularBus(SharedBus):
 def inherit_ring(descriptor, path):
     """Open the ring behind a descriptor that the parent process handed down."""
     cdef CircularBus bus = CircularBus.__new__(CircularBus)
+    bus.begin_once()
     bus.begin(inherit(descriptor, path))
     return bus

@@ -154,7 +154,7 @@ cdef class Service:
         """Send `message`, an object of a declared class, in the name of this handler.
 
         It is on the bus when this returns, or in the worker's outbox if the bus is full: sent in order as soon as
-        there is room, before anything newer from this worker. Never waits.
+        there is room, before anything newer from this worker. Never waits. An outbox dies with its process.
 
         Raises
         ------

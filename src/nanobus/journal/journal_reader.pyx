@@ -32,6 +32,8 @@ from nanobus.journal.segment cimport (
 )
 from nanobus.journal.store cimport SegmentStore
 
+from nanobus.errors import BusClosedError
+
 
 @cython.final
 @cython.no_gc_clear         # __dealloc__ needs the control block
@@ -258,6 +260,7 @@ cdef class JournalReader(BusReader):
         cdef uint64_t head = load_acquire(&self.control.head)
         cdef uint64_t tail = load_acquire(&journal_block(self.control).tail)
         cdef uint64_t wanted
+        cdef BusStatus status
         if gate:
             store_relaxed(&self.line.lag_limit, lag_limit or 0)
             set_bits_32(&self.line.gating, GATING if lag_limit is None else REVOCABLE)
@@ -275,9 +278,11 @@ cdef class JournalReader(BusReader):
             tail = load_acquire(&journal_block(self.control).tail)
             raise ValueError(f"start must be kept still: retention removed what is before {tail}, got {start}")
         if wanted < head and wanted & (self.segment.size - 1):
-            if wanted % SLOT_ALIGNMENT == 0 and self.follow(wanted + SLOT_HEADER_SIZE) == BUS_FAILED:
-                if self.failure != SEGMENT_SHORT or not self.is_padded(wanted):
-                    self.raise_failure()
+            status = self.follow(wanted + SLOT_HEADER_SIZE) if wanted % SLOT_ALIGNMENT == 0 else BUS_OK
+            if status == BUS_STOPPED:
+                raise BusClosedError("the bus was closed while a reader was being opened")
+            if status == BUS_FAILED and (self.failure != SEGMENT_SHORT or not self.is_padded(wanted)):
+                self.raise_failure()
             if wanted % SLOT_ALIGNMENT or not self.starts_message(wanted):
                 raise ValueError(f"start must be the position of a message, and none starts at {start}")
         return 0

@@ -1,4 +1,5 @@
-"""A worker's process: the worker in its main thread, and beside it a thread that listens to the parent."""
+"""A worker's process: the worker in its main thread; beside it a thread that listens to the parent, and one that sees it
+end while a handler holds the GIL."""
 
 from __future__ import annotations
 
@@ -34,6 +35,7 @@ from nanobus.processes.channel import (
     open_process,
 )
 from nanobus.processes.launching import let_signals_in
+from nanobus.processes.orphans import end_when_closed
 from nanobus.processes.placement import opened
 from nanobus.processes.reports import failed, log_to, refused
 from nanobus.routing import Worker
@@ -69,6 +71,8 @@ class Child:
     def run(self, open_parts: Callable[[Assignment], tuple[Worker, Any]]) -> int:
         """Be the worker until it stops; return the exit code."""
         threading.Thread(target=self._listen, name="nanobus-channel", daemon=True).start()
+        stream = os.dup(self._channel.fileno())
+        threading.Thread(target=end_when_closed, args=(stream, ORPHANED), name="nanobus-orphan", daemon=True).start()
         try:
             running = self._become(*open_parts(self._assignment))
             running.run()
