@@ -205,6 +205,7 @@ def test_repair_that_was_interrupted_before_it_cut_the_schema_cuts_it_when_it_is
 
 
 def test_what_a_sender_sends_without_a_messenger_is_described(tmp_path):
+    pytest.importorskip("msgspec")          # of a pickle there is nothing to see
     with make(tmp_path) as bus, bus.sender(OUTSIDE) as sender:
         assert not (tmp_path / "schema.json").exists()
         assert decoded(bus, sender.send(Number(3))) == {"value": 3}
@@ -220,6 +221,7 @@ def test_what_a_sender_sends_without_a_messenger_is_described(tmp_path):
 
 
 def test_what_a_handler_sends_without_a_route_is_described(tmp_path):
+    pytest.importorskip("msgspec")          # of a pickle there is nothing to see
     class Talker(Handler, id=231):
         @on(Quote)
         def quote(self, quote):
