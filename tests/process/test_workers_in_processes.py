@@ -306,6 +306,11 @@ def test_records_of_a_child_are_handled_by_the_loggers_of_the_parent(caplog):
     assert records["asked -5 by somebody"].funcName == "question"
 
 
+def test_entries_of_the_path_that_are_no_str_stay_in_the_parent(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [tmp_path, *sys.path])
+    assert [value for value, _ in ask([5], [oracle(), listener()])] == [5]
+
+
 def test_statistics_have_the_counters_of_the_child():
     bus = CircularBus(1 << 16)
     config = {"seen": []}
