@@ -55,6 +55,8 @@ class Oracle(Handler, id=150):
                 raise FrozenError(question.value)
             case -10:
                 threading.Thread(target=time.sleep, args=(3600,)).start()       # the interpreter will wait for it
+            case -11:
+                raise ValueError("x" * 10_000_000)
         self.send(Reply(question.value, os.getpid()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import signal
 import threading
@@ -18,6 +19,7 @@ from nanobus.processes.launching import hold_back_signals
 from nanobus.processes.lives import EXIT_SECONDS, Life
 from nanobus.processes.placement import assignment_of, shared
 from nanobus.processes.reports import handle, handler_error, log, refusal
+from nanobus.processes.scribe import Scribe
 from nanobus.routing import Worker
 from nanobus.running import Completion, start
 from nanobus.staff import text_of
@@ -25,6 +27,7 @@ from nanobus.staff import text_of
 ANSWER_SECONDS = 1.0                        # how long counters are waited for: a handler may hold the child's GIL
 LONGEST_BACKOFF = 60.0                      # seconds
 LAST_SECONDS = 1.0                          # for the message at hand, and for goodbye, of who is forced to end
+LOG_SECONDS = 5.0                           # how long the end waits for what is not logged yet; the rest comes later
 
 
 class Others(Protocol):
@@ -32,14 +35,15 @@ class Others(Protocol):
 
     def starts(self) -> bool | None: ...                # None: not every worker is built
     def call_off(self) -> None: ...
-    def fail(self, error: NanobusError) -> None: ...
+    def keep(self, error: NanobusError) -> bool: ...    # false: it is to be logged, another one came first
     def nobody_reads(self) -> bool: ...
     def request_stop(self, drain: bool = True) -> None: ...
 
 
 class WorkerProcess:
     """What RunningWorker is for a worker in a thread. Made in the caller's thread, which takes a place on the bus for
-    it; a thread of its own starts the process, listens to it, sees it end, and starts the next one.
+    it; a thread of its own starts the process, listens to it, sees it end, and starts the next one. What there is to
+    log is for another one: the program's handlers may block.
     """
 
     def __init__(self, others: Others, worker: Worker, bus: Bus, config: Any) -> None:
@@ -67,6 +71,7 @@ class WorkerProcess:
         self._place = self._bus.hold() if worker.cursor is None else None
         if self._place is not None:
             self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+        self._scribe = Scribe(f"nanobus-{worker.name}-log")
         self._alarm = Alarm()
         self._bus.watch(self._alarm)
 
@@ -115,7 +120,7 @@ class WorkerProcess:
         except BaseException as error:
             failure = NanobusError(f"worker {self.worker.name!r} cannot have a process: {text_of(error)}")
             failure.__cause__ = error
-            self._others.fail(failure)
+            self._fail(failure)
         finally:
             self._end()
 
@@ -127,11 +132,14 @@ class WorkerProcess:
                 self._place.let_go()
         finally:
             self.reads_no_more = True
+            self._scribe.wait(LAST_SECONDS if self._forced else LOG_SECONDS)
             self.done.set()
             self._alarm.close()
 
     def _live(self) -> bool:
         """Let a process be the worker until it ends; return whether there is to be another one."""
+        if self.worker.process == "fork":
+            self._scribe.wait(LAST_SECONDS)     # for the copy to get none of the locks that handlers take
         life = Life(self._assignment, self.worker, self._config, self._alarm)
         try:
             self._attend(life)
@@ -148,7 +156,7 @@ class WorkerProcess:
             return self._mourn(life, code, position)
         if life.was_killed:
             text = f"did not end within {EXIT_SECONDS:.0f} s of its last word, and was killed"
-            log(logging.WARNING, f"the process of worker {self.worker.name!r} {text}")
+            self._warn(f"the process of worker {self.worker.name!r} {text}")
         return False
 
     def _attend(self, life: Life) -> None:
@@ -174,14 +182,14 @@ class WorkerProcess:
                 life.is_built = self._answers_now = True
                 self.built.set()
             case Logged():
-                handle(word, self.worker)
+                self._scribe.write(functools.partial(handle, word, self.worker))
             case StopWanted(drain):
                 self._others.request_stop(drain)
             case Failed():
-                self._others.fail(handler_error(word, self.worker))
+                self._fail(handler_error(word, self.worker))
             case Refused():
                 life.has_finished = True
-                self._others.fail(refusal(word))
+                self._fail(refusal(word))
             case Counted(number, counters):
                 self._note(number, counters)
             case ReadLast():
@@ -215,14 +223,16 @@ class WorkerProcess:
         """Tell of a death; return whether there may be another life."""
         name = signal_name(-code) if code < 0 else None
         how = f"exited with code {code}" if name is None else f"was ended by {name}"
+        if self._stop_at is not None:
+            how += " while it was to stop"
         where = "" if position is None else f", having handled every message before position {position}"
         text = f"the process of worker {self.worker.name!r} {how}{where}"
         if self._may_live_again(life, position):
-            log(logging.WARNING, f"{text}; it is to be started again, for the {self._restarts + 1}. time")
+            self._warn(text)
             return True
         if self._restarts:
             text += f", after {self._restarts} restarts"
-        self._others.fail(
+        self._fail(
             WorkerDiedError(
                 text, worker=self.worker.name, exit_code=code if name is None else None, signal=name, position=position
             )
@@ -244,16 +254,27 @@ class WorkerProcess:
         while self._stop_at is None and not self._bus.closed and (left := deadline - time.monotonic()) > 0:
             self._alarm.sleep(left)
         self._look_at_bus()
-        if self._bus.closed or self._others.starts() is False:
+        if self._bus.closed or self._others.starts() is False or self._has_nothing_left():
+            self._warn(f"worker {self.worker.name!r} is not started again: it is to stop")
             return False
-        if self._stop_at is not None and (self._position() or 0) >= self._stop_at:
-            return False                        # there is nothing left that it would handle
+        self._warn(f"worker {self.worker.name!r} is started again, for the {self._restarts + 1}. time")
         with self._answers:
             self._restarts += 1
             for name in self._former:
                 self._former[name] += self._counters.get(name, 0)
             self._counters = {}
         return True
+
+    def _has_nothing_left(self) -> bool:
+        """Whether a stop is wanted, and everything before it handled."""
+        return self._stop_at is not None and (self._position() or 0) >= self._stop_at
+
+    def _fail(self, error: NanobusError) -> None:
+        if not self._others.keep(error):
+            self._scribe.write(functools.partial(log, logging.ERROR, str(error), error.__cause__))
+
+    def _warn(self, text: str) -> None:
+        self._scribe.write(functools.partial(log, logging.WARNING, text))
 
     def _look_at_bus(self) -> None:
         """Fail, as a worker in a thread does, where the messenger's bus was closed: nothing else would stop the child,
@@ -266,7 +287,7 @@ class WorkerProcess:
                 worker=self.worker.name, handler=None, message=None, position=None,
             )
             failure.__cause__ = cause
-            self._others.fail(failure)
+            self._fail(failure)
 
 
 def seconds_of_rest(backoff: float, restarts: int) -> float:
