@@ -142,6 +142,15 @@ class Reborn(Distant, id=159):
         self.note(question.value)
 
 
+class Held(Distant, id=169):
+    """Is not made as long as there is a certain file."""
+
+    def __init__(self, config):
+        while os.path.exists(config["stuck"]):
+            time.sleep(0.005)
+        super().__init__(config)
+
+
 class Ticking(Handler, id=154):
     @every(0.001)
     def tick(self):

@@ -488,6 +488,7 @@ def test_errors_with_attributes_pickle(error):
         ({"restart": "on-failure"}, "restart='on-failure' is for a worker in a process of its own, and 'a' has none"),
         ({"max_restarts": -1}, "max_restarts must be an int >= 0, got -1"),
         ({"backoff": -0.1}, "backoff must be >= 0 seconds, got -0.1"),
+        ({"hold": -1}, "hold must be >= 0 seconds, got -1"),
     ],
 )
 def test_options_of_placement_are_checked(options, rule):

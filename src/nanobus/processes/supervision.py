@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 import signal
 import threading
 import time
@@ -12,6 +13,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
+from nanobus.bus.circular import CircularBus
+from nanobus.bus.handover import Place
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, WorkerDiedError
 from nanobus.journaling import cursors_of
 from nanobus.processes.channel import Alarm, Built, Counted, Done, Failed, Logged, ReadLast, Refused, StopWanted
@@ -28,6 +31,7 @@ ANSWER_SECONDS = 1.0                        # how long counters are waited for: 
 LONGEST_BACKOFF = 60.0                      # seconds
 LAST_SECONDS = 1.0                          # for the message at hand, and for goodbye, of who is forced to end
 LOG_SECONDS = 5.0                           # how long the end waits for what is not logged yet; the rest comes later
+BUILDING_SECONDS = 30.0                     # at least, for a process that begins at the head
 
 
 class Others(Protocol):
@@ -44,6 +48,9 @@ class WorkerProcess:
     """What RunningWorker is for a worker in a thread. Made in the caller's thread, which takes a place on the bus for
     it; a thread of its own starts the process, listens to it, sees it end, and starts the next one. What there is to
     log is for another one: the program's handlers may block.
+
+    The place of a dead worker holds up the writers of a ring, until the next process is built or Worker.hold is over;
+    then it is let go, and whoever comes next takes a new one, at the head.
     """
 
     def __init__(self, others: Others, worker: Worker, bus: Bus, config: Any) -> None:
@@ -68,10 +75,12 @@ class WorkerProcess:
         self._counters: dict[str, int] = {}
         self._former = {"handled": 0, "skipped": 0, "failures": 0}      # of the lives before
         self._assignment = assignment_of(worker, self._bus, config)
-        self._place = self._bus.hold() if worker.cursor is None else None
-        if self._place is not None:
-            self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+        self._place: Place | None = None
+        self._left_at: int | None = None    # where the place was that is let go
+        self._hold_until = math.inf         # monotonic seconds
         self._scribe = Scribe(f"nanobus-{worker.name}-log")
+        if worker.cursor is None:
+            self._take_place()
         self._alarm = Alarm()
         self._bus.watch(self._alarm)
 
@@ -138,9 +147,12 @@ class WorkerProcess:
 
     def _live(self) -> bool:
         """Let a process be the worker until it ends; return whether there is to be another one."""
+        if self._left_at is not None:
+            self._begin_at_head(self._left_at)
         if self.worker.process == "fork":
             self._scribe.wait(LAST_SECONDS)     # for the copy to get none of the locks that handlers take
         life = Life(self._assignment, self.worker, self._config, self._alarm)
+        life.build_until(self._hold_until)
         try:
             self._attend(life)
         except BaseException:
@@ -180,6 +192,7 @@ class WorkerProcess:
         match word:
             case Built():
                 life.is_built = self._answers_now = True
+                self._hold_until = math.inf
                 self.built.set()
             case Logged():
                 self._scribe.write(functools.partial(handle, word, self.worker))
@@ -223,12 +236,16 @@ class WorkerProcess:
         """Tell of a death; return whether there may be another life."""
         name = signal_name(-code) if code < 0 else None
         how = f"exited with code {code}" if name is None else f"was ended by {name}"
+        if life.was_late:
+            how = "was not built in time, and was killed"
         if self._stop_at is not None:
             how += " while it was to stop"
         where = "" if position is None else f", having handled every message before position {position}"
         text = f"the process of worker {self.worker.name!r} {how}{where}"
         if self._may_live_again(life, position):
             self._warn(text)
+            if self._place is not None and isinstance(self._bus, CircularBus):      # a journal's writers never wait
+                self._hold_until = min(self._hold_until, time.monotonic() + self.worker.hold)
             return True
         if self._restarts:
             text += f", after {self._restarts} restarts"
@@ -251,7 +268,7 @@ class WorkerProcess:
     def _rest(self) -> bool:
         """Rest as long as the worker's backoff says, or until a stop is wanted; return whether to live again then."""
         deadline = time.monotonic() + seconds_of_rest(self.worker.backoff, self._restarts)
-        while self._stop_at is None and not self._bus.closed and (left := deadline - time.monotonic()) > 0:
+        while (left := self._seconds_until(deadline)) > 0 and self._stop_at is None and not self._bus.closed:
             self._alarm.sleep(left)
         self._look_at_bus()
         if self._bus.closed or self._others.starts() is False or self._has_nothing_left():
@@ -265,9 +282,39 @@ class WorkerProcess:
             self._counters = {}
         return True
 
+    def _seconds_until(self, deadline: float) -> float:
+        """Let go of the place once that has been held for long enough; return for how long there is nothing to do."""
+        now = time.monotonic()
+        if now >= self._hold_until and self._place is not None:
+            self._left_at = self._position() or 0           # nobody has the ticket: the process has ended
+            self._place.let_go()
+            self._place = None
+            self._hold_until = math.inf
+        return min(deadline, self._hold_until) - now
+
     def _has_nothing_left(self) -> bool:
-        """Whether a stop is wanted, and everything before it handled."""
-        return self._stop_at is not None and (self._position() or 0) >= self._stop_at
+        """Whether a stop is wanted, and everything before it handled or given up."""
+        if self._stop_at is None:
+            return False
+        if self._left_at is None:
+            return (self._position() or 0) >= self._stop_at
+        self._tell_of_gap(self._left_at, self._stop_at)
+        return True
+
+    def _begin_at_head(self, left_at: int) -> None:
+        self._take_place()
+        self._left_at = None
+        self._hold_until = time.monotonic() + max(self.worker.hold, BUILDING_SECONDS)
+        self._tell_of_gap(left_at, self._position() or 0)
+
+    def _take_place(self) -> None:
+        self._place = self._bus.hold()
+        self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+
+    def _tell_of_gap(self, begin: int, end: int) -> None:
+        if begin < end:
+            text = f"does not handle the messages at positions from {begin} to {end}"
+            self._warn(f"worker {self.worker.name!r} {text}: its place was let go after {self.worker.hold} s")
 
     def _fail(self, error: NanobusError) -> None:
         if not self._others.keep(error):
