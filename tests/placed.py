@@ -57,6 +57,8 @@ class Oracle(Handler, id=150):
                 sum(range(10**13))                                              # lets nobody have the GIL
             case -10:
                 threading.Thread(target=time.sleep, args=(3600,)).start()       # the interpreter will wait for it
+            case -11:
+                raise ValueError("x" * 10_000_000)
         self.send(Reply(question.value, os.getpid()))
 
 
@@ -140,6 +142,15 @@ class Reborn(Distant, id=159):
         if question.value < 0 and self.lives() == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         self.note(question.value)
+
+
+class Held(Distant, id=169):
+    """Is not made as long as there is a certain file."""
+
+    def __init__(self, config):
+        while os.path.exists(config["stuck"]):
+            time.sleep(0.005)
+        super().__init__(config)
 
 
 class Ticking(Handler, id=154):

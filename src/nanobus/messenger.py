@@ -416,6 +416,11 @@ class JoinHandles:
 
     def fail(self, error: NanobusError) -> None:
         """Keep the first error, log the others, and stop everything."""
+        if not self.keep(error):
+            logger.error("%s", error, exc_info=error.__cause__)
+
+    def keep(self, error: NanobusError) -> bool:
+        """Keep the first error, and stop everything; return whether this is the one, else it is to be logged."""
         with self._lock:
             first = self._error is None
             if self._error is None:
@@ -423,8 +428,7 @@ class JoinHandles:
             else:
                 self._error.add_note(f"then: {error}")
         self.request_stop(drain=False)
-        if not first:
-            logger.error("%s", error, exc_info=error.__cause__)
+        return first
 
 
 def forget_workers() -> None:

@@ -64,13 +64,20 @@ class Worker:
     restart : "never" or "on-failure"
         What happens when the process dies, killed or by a crash: WorkerDiedError from `join`, or another process, which
         goes on at the worker's cursor, or with the first message that was not handled to its end; meanwhile writers
-        wait for it as for any reader. Its handlers are made anew: `__init__` and `on_start` run again, and what they
-        send is sent again. A handler's error is no death: `on_error` says what it does. Nothing is started again once a
-        stop leaves it nothing to handle.
+        wait for it as for any reader, for as long as `hold` says. Its handlers are made anew: `__init__` and `on_start`
+        run again, and what they send is sent again. A handler's error is no death: `on_error` says what it does.
+        Nothing is started again once a stop leaves it nothing to handle.
     max_restarts : int
         So many times; the next death is a WorkerDiedError.
     backoff : float
         Seconds before the first restart; twice as long before each further one, but no longer than 60 s.
+    hold : float
+        Seconds for which a ring at most keeps the place of a worker, so that writers wait for it, from the death of its
+        process until the next one has made its handlers. After that the place is let go: writers pass, and the next
+        process begins at the head of the bus as it is when that one is started, with a warning in the log that names
+        the positions of what is not handled. A process that is too late with its handlers is killed, which counts as a
+        death; one that begins at the head has this time anew, but at least 30 s. 0 lets go at once. A journal loses
+        nothing, and its writers wait for nobody: there it does not count.
     shards : int
         In how many processes the worker runs: "name/0", "name/1" and so on, each with all handlers and routes, its own
         outbox, counters, restarts, and cursor, if there is one ("cursor.0of2"). Each message is handled by one of them,
@@ -106,6 +113,7 @@ class Worker:
         restart: Literal["never", "on-failure"] = "never",
         max_restarts: int = 3,
         backoff: float = 0.1,
+        hold: float = 30.0,
         shards: int = 1,
         shard_by: str | None = None,
     ) -> None:
@@ -139,6 +147,8 @@ class Worker:
             raise ValueError(f"max_restarts must be an int >= 0, got {max_restarts!r}")
         if not isinstance(backoff, (int, float)) or not 0 <= backoff < 1e6:
             raise ValueError(f"backoff must be >= 0 seconds, got {backoff!r}")
+        if not isinstance(hold, (int, float)) or not 0 <= hold < 1e6:
+            raise ValueError(f"hold must be >= 0 seconds, got {hold!r}")
         self.name = name
         self.handlers = tuple(handlers)
         for handler in self.handlers:
@@ -152,6 +162,7 @@ class Worker:
         self.restart = restart
         self.max_restarts = max_restarts
         self.backoff = backoff
+        self.hold = hold
         self.shards = shards
         self.shard_by = shard_by
         self.shard = 0                      # which one this is, in a copy that runs

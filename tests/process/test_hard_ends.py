@@ -71,11 +71,11 @@ def test_parent_that_fails_while_it_listens_kills_the_child_and_says_why(monkeyp
     def fail(report, worker):
         raise LookupError("not handled")
 
-    monkeypatch.setattr(supervision, "handle", fail)
+    monkeypatch.setattr(supervision, "handler_error", fail)
     bus = CircularBus(1 << 16)
     with pytest.raises(NanobusError, match="worker 'oracle' cannot have a process: LookupError: not handled") as caught:
         with Messenger(bus, [oracle()], {}).run() as handles:
-            bus.sender(OUTSIDE).send(Question(-5))
+            bus.sender(OUTSIDE).send(Question(-1))
             handles.join(SECONDS)
     assert isinstance(caught.value.__cause__, LookupError)
     assert psutil.Process().children() == []
@@ -140,7 +140,7 @@ def test_bus_that_is_closed_between_two_lives_ends_the_worker():
 
 
 @pytest.mark.parametrize("drain", [False, True])
-def test_stop_between_two_lives_makes_no_new_process(tmp_path, drain):
+def test_stop_between_two_lives_makes_no_new_process(tmp_path, caplog, drain):
     config = {"notes": tmp_path / "notes"}
     bus = CircularBus(1 << 16)
     with Messenger(bus, [distant(restart="on-failure", backoff=1000)], config).run() as handles:
@@ -151,6 +151,9 @@ def test_stop_between_two_lives_makes_no_new_process(tmp_path, drain):
         handles.stop(drain=drain, timeout=SECONDS)
         assert handles.error is None
     assert config["notes"].read_text().split() == ["made", "started"]
+    assert "the process of worker 'distant' was ended by SIGKILL, having handled" in caplog.text
+    assert "worker 'distant' is not started again: it is to stop" in caplog.text
+    assert "started again, for the" not in caplog.text
     assert handles.statistics()["distant"]["restarts"] == 0
     assert bus.statistics().readers == ()
 

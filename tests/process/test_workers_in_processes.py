@@ -306,6 +306,11 @@ def test_records_of_a_child_are_handled_by_the_loggers_of_the_parent(caplog):
     assert records["asked -5 by somebody"].funcName == "question"
 
 
+def test_entries_of_the_path_that_are_no_str_stay_in_the_parent(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [tmp_path, *sys.path])
+    assert [value for value, _ in ask([5], [oracle(), listener()])] == [5]
+
+
 def test_statistics_have_the_counters_of_the_child():
     bus = CircularBus(1 << 16)
     config = {"seen": []}
@@ -483,6 +488,7 @@ def test_errors_with_attributes_pickle(error):
         ({"restart": "on-failure"}, "restart='on-failure' is for a worker in a process of its own, and 'a' has none"),
         ({"max_restarts": -1}, "max_restarts must be an int >= 0, got -1"),
         ({"backoff": -0.1}, "backoff must be >= 0 seconds, got -0.1"),
+        ({"hold": -1}, "hold must be >= 0 seconds, got -1"),
     ],
 )
 def test_options_of_placement_are_checked(options, rule):

@@ -10,6 +10,7 @@ import threading
 
 import pytest
 
+from nanobus.processes import channel
 from nanobus.processes.channel import LENGTH, Channel, Count, open_pair
 
 SECONDS = 60
@@ -78,6 +79,25 @@ def test_sender_does_not_wait_where_the_other_end_is_gone(ends):
         child.deliver("x" * 1_000_000)
     assert child.receive() == []
     assert child.closed
+
+
+def test_word_that_is_delivered_surely_has_been_written(ends, monkeypatch):
+    monkeypatch.setattr(channel, "PATIENCE_SECONDS", 0)
+    parent, child = ends
+    words = []
+    reading = threading.Thread(target=lambda: words.extend(receive(parent, 1)))
+    reading.start()
+    child.deliver_surely("x" * 10_000_000)
+    child.close()                                           # what was not written yet is lost
+    reading.join(SECONDS)
+    assert words == ["x" * 10_000_000]
+
+
+def test_word_that_is_delivered_surely_waits_for_nobody_who_is_gone(ends):
+    parent, child = ends
+    parent.close()
+    child.deliver_surely("x" * 10_000_000)
+    assert child.receive() == []
 
 
 def test_half_a_word_is_followed_by_nothing():

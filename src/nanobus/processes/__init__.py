@@ -7,6 +7,7 @@ placement    what travels to the child: the worker, its config, its bus
 child        what runs in the child: the worker, and the thread that listens to the parent
 orphans      the end of a child whose parent is gone, without the GIL
 reports      what the child says of errors and log records
+scribe       writes log records, while supervision goes on
 channel      the socket between the two, and all that is said through it
 
     messenger                                        child

@@ -163,9 +163,16 @@ class Channel:
     def deliver(self, word: object) -> None:
         """Send an object, and wait until the system has it, for at most PATIENCE_SECONDS: whoever holds a lock may have
         interrupted the thread that writes."""
+        self._deliver(word, PATIENCE_SECONDS)
+
+    def deliver_surely(self, word: object) -> None:
+        """Send an object, and wait until the system has it or the other end is gone, however long that takes."""
+        self._deliver(word, None)
+
+    def _deliver(self, word: object, seconds: float | None) -> None:
         written = self.send(word)
         if self._writes and self._writer is not threading.current_thread():
-            written.wait(PATIENCE_SECONDS)
+            written.wait(seconds)
 
     def finish(self) -> None:
         """Write what was sent, for at most PATIENCE_SECONDS; what is sent from here on is lost."""

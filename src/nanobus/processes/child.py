@@ -80,9 +80,9 @@ class Child:
             assert self._bus is not None
             self._bus.close()
         except BaseException as error:
-            self._channel.deliver(refused(error, self._assignment.name))
+            self._channel.deliver_surely(refused(error, self._assignment.name))
             return FAILED
-        self._channel.deliver(Done(counters))
+        self._channel.deliver_surely(Done(counters))
         return FAILED if self._failed else 0
 
     def _become(self, worker: Worker, config: Any) -> RunningWorker:
@@ -119,7 +119,7 @@ class Child:
     def fail(self, error: HandlerError) -> None:
         assert self._worker is not None
         self._failed = True
-        self._channel.deliver(failed(error, self._worker))
+        self._channel.deliver_surely(failed(error, self._worker))
 
     def read_last(self) -> None:
         if not self._has_read_last:

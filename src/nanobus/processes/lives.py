@@ -28,8 +28,10 @@ class Life:
         self.has_read_last = False
         self.has_finished = False           # it said why it would end
         self.was_killed = False             # here
+        self.was_late = False               # and therefore killed
         self._alarm = alarm
         self._deadline = math.inf           # monotonic seconds
+        self._built_until = math.inf        # likewise
         self._starts: bool | None = None    # what it was told
         self._nobody_reads = False
         self._stop_at: int | None = None
@@ -86,7 +88,8 @@ class Life:
         rest = self._seconds_to_rest()
         ready = {descriptor for descriptor, _ in poll.poll(None if rest == math.inf else max(rest, 0) * 1000)}
         self._alarm.hush()
-        if time.monotonic() >= self._deadline:
+        if time.monotonic() >= self._limit():
+            self.was_late = time.monotonic() < self._deadline
             self.kill()
         if self._end in ready:
             return self._channel.receive_rest(), True
@@ -98,8 +101,15 @@ class Life:
     def _seconds_to_rest(self) -> float:
         waits = (self.is_built and self._starts is None) or (self.has_read_last and not self._nobody_reads)
         ends_silently = self._end is None and self._channel.closed
-        left = self._deadline - time.monotonic()
+        left = self._limit() - time.monotonic()
         return min(left, NEWS_SECONDS) if waits or ends_silently else left
+
+    def _limit(self) -> float:
+        return self._deadline if self.is_built or self.was_killed else min(self._deadline, self._built_until)
+
+    def build_until(self, deadline: float) -> None:
+        """Kill the process if it is not built by then, in monotonic seconds."""
+        self._built_until = deadline
 
     def end_within(self, seconds: float) -> None:
         """Kill the process if it goes on for longer; of several requests the earliest deadline counts."""

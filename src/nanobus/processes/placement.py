@@ -124,7 +124,8 @@ def main_module(worker: Worker) -> dict[str, Any]:
         "name": worker.name,
         "orig_dir": origin,
         "sys_argv": sys.argv,
-        "sys_path": [origin if one == "" and origin is not None else one for one in sys.path],
+        # An import passes over what is not a str, and such a thing need not mean anything in the child.
+        "sys_path": [origin if one == "" and origin is not None else one for one in sys.path if isinstance(one, str)],
     }
     main = sys.modules["__main__"]
     name = getattr(main.__spec__, "name", None)

@@ -143,10 +143,10 @@ def handle(report: Logged, worker: Worker) -> None:
             target.handle(record)
 
 
-def log(level: int, text: str) -> None:
+def log(level: int, text: str, cause: BaseException | None = None) -> None:
     """Log what happens to a child, from a thread that must go on whatever filters and handlers do."""
     with told_alone(logging.LogRecord(logger.name, level, __file__, 0, text, None, None)):
-        logger.log(level, "%s", text)
+        logger.log(level, "%s", text, exc_info=cause)
 
 
 @contextmanager
@@ -154,5 +154,5 @@ def told_alone(record: logging.LogRecord) -> Iterator[None]:
     """Let an error of logging end where that of a handler's `emit` would: on stderr, if anywhere."""
     try:
         yield
-    except Exception:
+    except BaseException:                   # a thread of ours has no use for a SystemExit either
         logging.Handler().handleError(record)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
+import math
 import signal
 import threading
 import time
@@ -11,6 +13,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from nanobus.bus.base import Bus
+from nanobus.bus.circular import CircularBus
+from nanobus.bus.handover import Place
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, WorkerDiedError
 from nanobus.journaling import cursors_of
 from nanobus.processes.channel import Alarm, Built, Counted, Done, Failed, Logged, ReadLast, Refused, StopWanted
@@ -18,6 +22,7 @@ from nanobus.processes.launching import hold_back_signals
 from nanobus.processes.lives import EXIT_SECONDS, Life
 from nanobus.processes.placement import assignment_of, shared
 from nanobus.processes.reports import handle, handler_error, log, refusal
+from nanobus.processes.scribe import Scribe
 from nanobus.routing import Worker
 from nanobus.running import Completion, start
 from nanobus.staff import text_of
@@ -25,6 +30,8 @@ from nanobus.staff import text_of
 ANSWER_SECONDS = 1.0                        # how long counters are waited for: a handler may hold the child's GIL
 LONGEST_BACKOFF = 60.0                      # seconds
 LAST_SECONDS = 1.0                          # for the message at hand, and for goodbye, of who is forced to end
+LOG_SECONDS = 5.0                           # how long the end waits for what is not logged yet; the rest comes later
+BUILDING_SECONDS = 30.0                     # at least, for a process that begins at the head
 
 
 class Others(Protocol):
@@ -32,14 +39,18 @@ class Others(Protocol):
 
     def starts(self) -> bool | None: ...                # None: not every worker is built
     def call_off(self) -> None: ...
-    def fail(self, error: NanobusError) -> None: ...
+    def keep(self, error: NanobusError) -> bool: ...    # false: it is to be logged, another one came first
     def nobody_reads(self) -> bool: ...
     def request_stop(self, drain: bool = True) -> None: ...
 
 
 class WorkerProcess:
     """What RunningWorker is for a worker in a thread. Made in the caller's thread, which takes a place on the bus for
-    it; a thread of its own starts the process, listens to it, sees it end, and starts the next one.
+    it; a thread of its own starts the process, listens to it, sees it end, and starts the next one. What there is to
+    log is for another one: the program's handlers may block.
+
+    The place of a dead worker holds up the writers of a ring, until the next process is built or Worker.hold is over;
+    then it is let go, and whoever comes next takes a new one, at the head.
     """
 
     def __init__(self, others: Others, worker: Worker, bus: Bus, config: Any) -> None:
@@ -64,9 +75,12 @@ class WorkerProcess:
         self._counters: dict[str, int] = {}
         self._former = {"handled": 0, "skipped": 0, "failures": 0}      # of the lives before
         self._assignment = assignment_of(worker, self._bus, config)
-        self._place = self._bus.hold() if worker.cursor is None else None
-        if self._place is not None:
-            self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+        self._place: Place | None = None
+        self._left_at: int | None = None    # where the place was that is let go
+        self._hold_until = math.inf         # monotonic seconds
+        self._scribe = Scribe(f"nanobus-{worker.name}-log")
+        if worker.cursor is None:
+            self._take_place()
         self._alarm = Alarm()
         self._bus.watch(self._alarm)
 
@@ -115,7 +129,7 @@ class WorkerProcess:
         except BaseException as error:
             failure = NanobusError(f"worker {self.worker.name!r} cannot have a process: {text_of(error)}")
             failure.__cause__ = error
-            self._others.fail(failure)
+            self._fail(failure)
         finally:
             self._end()
 
@@ -127,12 +141,18 @@ class WorkerProcess:
                 self._place.let_go()
         finally:
             self.reads_no_more = True
+            self._scribe.wait(LAST_SECONDS if self._forced else LOG_SECONDS)
             self.done.set()
             self._alarm.close()
 
     def _live(self) -> bool:
         """Let a process be the worker until it ends; return whether there is to be another one."""
+        if self._left_at is not None:
+            self._begin_at_head(self._left_at)
+        if self.worker.process == "fork":
+            self._scribe.wait(LAST_SECONDS)     # for the copy to get none of the locks that handlers take
         life = Life(self._assignment, self.worker, self._config, self._alarm)
+        life.build_until(self._hold_until)
         try:
             self._attend(life)
         except BaseException:
@@ -148,7 +168,7 @@ class WorkerProcess:
             return self._mourn(life, code, position)
         if life.was_killed:
             text = f"did not end within {EXIT_SECONDS:.0f} s of its last word, and was killed"
-            log(logging.WARNING, f"the process of worker {self.worker.name!r} {text}")
+            self._warn(f"the process of worker {self.worker.name!r} {text}")
         return False
 
     def _attend(self, life: Life) -> None:
@@ -172,16 +192,17 @@ class WorkerProcess:
         match word:
             case Built():
                 life.is_built = self._answers_now = True
+                self._hold_until = math.inf
                 self.built.set()
             case Logged():
-                handle(word, self.worker)
+                self._scribe.write(functools.partial(handle, word, self.worker))
             case StopWanted(drain):
                 self._others.request_stop(drain)
             case Failed():
-                self._others.fail(handler_error(word, self.worker))
+                self._fail(handler_error(word, self.worker))
             case Refused():
                 life.has_finished = True
-                self._others.fail(refusal(word))
+                self._fail(refusal(word))
             case Counted(number, counters):
                 self._note(number, counters)
             case ReadLast():
@@ -215,14 +236,20 @@ class WorkerProcess:
         """Tell of a death; return whether there may be another life."""
         name = signal_name(-code) if code < 0 else None
         how = f"exited with code {code}" if name is None else f"was ended by {name}"
+        if life.was_late:
+            how = "was not built in time, and was killed"
+        if self._stop_at is not None:
+            how += " while it was to stop"
         where = "" if position is None else f", having handled every message before position {position}"
         text = f"the process of worker {self.worker.name!r} {how}{where}"
         if self._may_live_again(life, position):
-            log(logging.WARNING, f"{text}; it is to be started again, for the {self._restarts + 1}. time")
+            self._warn(text)
+            if self._place is not None and isinstance(self._bus, CircularBus):      # a journal's writers never wait
+                self._hold_until = min(self._hold_until, time.monotonic() + self.worker.hold)
             return True
         if self._restarts:
             text += f", after {self._restarts} restarts"
-        self._others.fail(
+        self._fail(
             WorkerDiedError(
                 text, worker=self.worker.name, exit_code=code if name is None else None, signal=name, position=position
             )
@@ -241,19 +268,60 @@ class WorkerProcess:
     def _rest(self) -> bool:
         """Rest as long as the worker's backoff says, or until a stop is wanted; return whether to live again then."""
         deadline = time.monotonic() + seconds_of_rest(self.worker.backoff, self._restarts)
-        while self._stop_at is None and not self._bus.closed and (left := deadline - time.monotonic()) > 0:
+        while (left := self._seconds_until(deadline)) > 0 and self._stop_at is None and not self._bus.closed:
             self._alarm.sleep(left)
         self._look_at_bus()
-        if self._bus.closed or self._others.starts() is False:
+        if self._bus.closed or self._others.starts() is False or self._has_nothing_left():
+            self._warn(f"worker {self.worker.name!r} is not started again: it is to stop")
             return False
-        if self._stop_at is not None and (self._position() or 0) >= self._stop_at:
-            return False                        # there is nothing left that it would handle
+        self._warn(f"worker {self.worker.name!r} is started again, for the {self._restarts + 1}. time")
         with self._answers:
             self._restarts += 1
             for name in self._former:
                 self._former[name] += self._counters.get(name, 0)
             self._counters = {}
         return True
+
+    def _seconds_until(self, deadline: float) -> float:
+        """Let go of the place once that has been held for long enough; return for how long there is nothing to do."""
+        now = time.monotonic()
+        if now >= self._hold_until and self._place is not None:
+            self._left_at = self._position() or 0           # nobody has the ticket: the process has ended
+            self._place.let_go()
+            self._place = None
+            self._hold_until = math.inf
+        return min(deadline, self._hold_until) - now
+
+    def _has_nothing_left(self) -> bool:
+        """Whether a stop is wanted, and everything before it handled or given up."""
+        if self._stop_at is None:
+            return False
+        if self._left_at is None:
+            return (self._position() or 0) >= self._stop_at
+        self._tell_of_gap(self._left_at, self._stop_at)
+        return True
+
+    def _begin_at_head(self, left_at: int) -> None:
+        self._take_place()
+        self._left_at = None
+        self._hold_until = time.monotonic() + max(self.worker.hold, BUILDING_SECONDS)
+        self._tell_of_gap(left_at, self._position() or 0)
+
+    def _take_place(self) -> None:
+        self._place = self._bus.hold()
+        self._assignment = dataclasses.replace(self._assignment, ticket=self._place.ticket)
+
+    def _tell_of_gap(self, begin: int, end: int) -> None:
+        if begin < end:
+            text = f"does not handle the messages at positions from {begin} to {end}"
+            self._warn(f"worker {self.worker.name!r} {text}: its place was let go after {self.worker.hold} s")
+
+    def _fail(self, error: NanobusError) -> None:
+        if not self._others.keep(error):
+            self._scribe.write(functools.partial(log, logging.ERROR, str(error), error.__cause__))
+
+    def _warn(self, text: str) -> None:
+        self._scribe.write(functools.partial(log, logging.WARNING, text))
 
     def _look_at_bus(self) -> None:
         """Fail, as a worker in a thread does, where the messenger's bus was closed: nothing else would stop the child,
@@ -266,7 +334,7 @@ class WorkerProcess:
                 worker=self.worker.name, handler=None, message=None, position=None,
             )
             failure.__cause__ = cause
-            self._others.fail(failure)
+            self._fail(failure)
 
 
 def seconds_of_rest(backoff: float, restarts: int) -> float:

@@ -1,0 +1,116 @@
+"""What a program's logging handlers do, in the parent, and what they cannot hold up there."""
+
+import logging
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from nanobus import CircularBus, HandlerError, Messenger, Worker, WorkerDiedError
+from placed import OUTSIDE, Oracle, Question
+
+TESTS = Path(__file__).resolve().parents[1]
+SECONDS = 60
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come true"
+        time.sleep(0.005)
+
+
+def run(code):
+    """Run `code` as a program that can import what the tests share; return what it printed."""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+class Blocking(logging.Handler):
+    """Blocks until it is freed, then keeps what it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.freed = threading.Event(), threading.Event()
+        self.kept = []
+
+    def emit(self, record):
+        self.begun.set()
+        assert self.freed.wait(2 * SECONDS)
+        self.kept.append(record.getMessage())
+
+
+@pytest.mark.parametrize(("value", "failure"), [(-1, HandlerError), (-2, WorkerDiedError)])
+def test_failure_is_told_while_a_logging_handler_blocks(value, failure):
+    blocking = Blocking()
+    logging.getLogger("oracle").addHandler(blocking)
+    bus = CircularBus(1 << 16)
+    worker = Worker("oracle", [Oracle], {(OUTSIDE, Question): [Oracle]}, process=True)
+    try:
+        with pytest.raises(failure):
+            with Messenger(bus, [worker], {}).run() as handles:
+                sender = bus.sender(OUTSIDE)
+                for _ in range(100):
+                    sender.send(Question(-5))               # logs
+                sender.send(Question(value))
+                try:
+                    wait_until(lambda: handles.error is not None)
+                    assert blocking.begun.wait(SECONDS)
+                    assert not blocking.kept
+                finally:
+                    blocking.freed.set()
+    finally:
+        logging.getLogger("oracle").removeHandler(blocking)
+    assert blocking.kept == ["asked -5 by somebody"] * 100
+
+
+def test_record_that_a_handler_takes_its_time_for_outlives_the_main_thread():
+    code = """
+        import logging, threading, time
+        from nanobus import CircularBus, Messenger, Worker
+        from placed import OUTSIDE, Oracle, Question
+
+        class Slow(logging.Handler):
+            def handle(self, record):                       # not emit: logging waits for that one at exit
+                begun.set()
+                while threading.main_thread().is_alive():
+                    time.sleep(0.005)
+                time.sleep(0.2)                             # for the interpreter to end, if it does not wait
+                print(record.getMessage(), flush=True)
+
+        begun = threading.Event()
+        logging.getLogger("oracle").addHandler(Slow())
+        bus = CircularBus(1 << 16)
+        Messenger(bus, [Worker("oracle", [Oracle], {(OUTSIDE, Question): [Oracle]}, process=True)], {}).run()
+        bus.sender(OUTSIDE).send(Question(-5))
+        assert begun.wait(60)
+    """
+    assert "asked -5 by somebody\n" in run(code)
+
+
+def test_error_that_the_parent_is_slow_to_read_is_not_lost():
+    code = """
+        from nanobus import CircularBus, HandlerError, Messenger, Worker
+        from nanobus.processes import channel
+        from placed import OUTSIDE, Oracle, Question
+
+        channel.PATIENCE_SECONDS = 0                        # no reader is as fast as that
+        bus = CircularBus(1 << 16)
+        worker = Worker("oracle", [Oracle], {(OUTSIDE, Question): [Oracle]}, process="fork")
+        try:
+            with Messenger(bus, [worker], {}).run() as handles:
+                bus.sender(OUTSIDE).send(Question(-11))     # a long error
+                handles.join(60)
+        except HandlerError as error:
+            print(len(error.__cause__.args[0]))
+    """
+    assert run(code) == "10000000\n"
