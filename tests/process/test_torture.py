@@ -2,15 +2,18 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from torture_actors import CAPACITY, ReaderLife
 from torture_judge import Judge
 from torture_notes import NEVER, Notes, Slice, mark_of, plain_payload
 
@@ -33,13 +36,25 @@ def test_nothing_is_lost_doubled_torn_or_stuck_under_torture(bus):
     assert figures["slices"] > 0
 
 
-@pytest.fixture
-def judge(tmp_path):
+@contextmanager
+def judge_of(path):
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        judge = Judge(tmp_path / "a.ring", Notes(), theirs)
+        judge = Judge(path, Notes(), theirs)
         with judge.bus:
             yield judge
+
+
+@pytest.fixture
+def judge(tmp_path):
+    with judge_of(tmp_path / "a.ring") as judge:
+        yield judge
+
+
+@pytest.fixture
+def journals_judge(tmp_path):
+    with judge_of(tmp_path / "a.journal") as judge:
+        yield judge
 
 
 def write(judge, *numbers):
@@ -100,6 +115,40 @@ def test_judge_finds_a_place_that_was_handed_on_wrongly(judge, begins_behind, is
     judge.slices += [("placed", 0, one_seen), ("placed", 0, Slice(at, at, 0, 0, 0))]
     judge.look()
     assert bool(judge.violations) == is_wrong
+
+
+@pytest.mark.parametrize(
+    ("mode", "first_lost", "is_wrong"),
+    [
+        ("observing", 128, False), ("lagging", 128, False), ("placed", 0, True), ("named", 0, True),
+        *[(mode, *one) for mode in ("newest", "oldest", "resumed") for one in [(0, False), (64, True), (128, True)]],
+    ],
+)
+def test_judge_finds_a_gap_told_to_a_reader_everybody_waits_for(judge, mode, first_lost, is_wrong):
+    judge.notes.note_gap(1, first_lost, 64)
+    judge.note_end(reader=1, mode=mode, life=1, seen=None, gap=judge.notes.gap_of(1))
+    assert bool(judge.violations) == is_wrong
+
+
+def test_judge_finds_any_gap_in_a_journal_that_is_not_told_to_who_observes(journals_judge):
+    for mode in ("observing", "newest", "oldest", "resumed", "named", "placed"):
+        journals_judge.note_end(reader=1, mode=mode, life=1, seen=None, gap=[0, 64])
+    assert [one.split()[2] for one in journals_judge.violations] == ["newest", "oldest", "resumed", "named", "placed"]
+
+
+def test_a_reader_that_is_told_of_a_gap_says_so(judge):
+    judge.notes.judge_process = os.getpid()
+    write(judge, 1)
+    judge.reader.read(0)
+    life = ReaderLife(judge.path, judge.notes, 1, 1, "observing", 0, random.Random(1))
+    began = judge.bus.head
+    while judge.bus.head < 3 * CAPACITY:
+        write(judge, 1)
+        judge.reader.read(0)
+    life.run()
+    assert judge.notes.gap_of(1) == (began, began)
+    judge.notes.forget_life(1)
+    assert judge.notes.gap_of(1) is None
 
 
 def test_judge_finds_what_is_left_behind(judge):

@@ -99,12 +99,13 @@ class Victim:
             self.torture.say(kind="writer", writer=self.number, tried=tried, acknowledged=acknowledged)
             return True
         seen = notes.slice_of(self.number)
-        notes.forget_slice(self.number)
+        gap = notes.gap_of(self.number)
+        notes.forget_life(self.number)
         if seen is not None:
             self.resumes_at = seen.next
         self.torture.say(
             kind="reader", reader=self.number, mode=self.mode, life=self.life,
-            seen=None if seen is None else list(vars(seen).values()),
+            seen=None if seen is None else list(vars(seen).values()), gap=gap,
         )
         return True
 

@@ -129,6 +129,12 @@ class ReaderLife:
         self.mode = mode
         self.bus = insist(lambda: open_bus(path, dice))
         self.source: BusReader = insist(lambda: self.register(life, resumes_at))
+        self.gated_from = self.judges_position()
+
+    def judges_position(self) -> int:
+        """How far writers may have been allowed to write, less a lap, before they knew of this reader."""
+        readers = self.bus.statistics().readers
+        return max((one.position for one in readers if one.process == self.notes.judge_process), default=0)
 
     def register(self, life: int, position: int) -> BusReader:
         match self.mode:
@@ -165,6 +171,7 @@ class ReaderLife:
                         return
                     continue
                 if isinstance(found, Gap):
+                    self.notes.note_gap(self.reader, found.first_lost, self.gated_from)
                     return
                 last, next_ = found.position, self.source.position
                 count += 1

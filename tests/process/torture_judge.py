@@ -1,6 +1,7 @@
 """Who is never killed: reads everything, and compares what the others have noted with it.
 
-    lost        a message that somebody alive at the time did not see, or one that was acknowledged and is not there
+    lost        a message that somebody alive at the time did not see, or one that was acknowledged and is not there;
+                a gap that a reader was told of for whom writers wait
     duplicate   a number of a writer that comes again, or too late; a message that a handed-on place shows twice
     torn        a message whose bytes are not those that were written
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,7 @@ class Judge:
 
     def run(self) -> dict[str, Any]:
         """Judge until the parent says it is over; return the figures."""
+        self.notes.judge_process = os.getpid()
         self.hold_place(1)
         if self.is_journal:
             self.bus.reader(CURSOR).close()
@@ -131,9 +134,11 @@ class Judge:
             self.doubtful += 1
             self.doubts[writer].add(tried)
 
-    def note_end(self, reader: int, mode: str, life: int, seen: list[int] | None) -> None:
+    def note_end(self, reader: int, mode: str, life: int, seen: list[int] | None, gap: list[int] | None) -> None:
         if seen is not None:
             self.slices.append((mode, reader, Slice(*seen)))
+        if gap is not None:
+            self.judge_gap(reader, mode, life, *gap)
         if mode == "placed" and self.place is not None:
             if self.place.reclaim() is None:
                 self.place = None
@@ -141,6 +146,15 @@ class Judge:
                     self.violations.append(f"lost: the place of reader {reader} is gone after life {life}")
             else:
                 self.notes.place_life = life + 1
+
+    def judge_gap(self, reader: int, mode: str, life: int, first_lost: int, gated_from: int) -> None:
+        """On a ring, writers use up what they were allowed before they look again, and see a new reader."""
+        is_new = mode in ("newest", "oldest", "resumed") and not self.is_journal
+        if mode not in ("observing", "lagging") and not (is_new and first_lost < gated_from):
+            self.violations.append(
+                f"lost: the {mode} reader {reader} was told of a gap at {first_lost} in life {life}, "
+                f"and from {gated_from} on every writer knew of it"
+            )
 
     def hold_place(self, life: int) -> None:
         self.place = self.bus.hold()

@@ -15,6 +15,7 @@ NEVER = 1 << 63  # added to the number of a message that is aborted
 PLACED = 0  # the reader whose lives hand a place on
 
 _WRITER_WORDS, _READER_WORDS, _SLICE_WORDS = 2, 16, 5
+_GAP = 1 + 2 * _SLICE_WORDS
 _FIRST_READER = 16 + WRITERS * _WRITER_WORDS
 _PLAIN_HEAD = struct.Struct("<IQ")
 _FILLER = bytes(at * 7 & 0xFF for at in range(1 << 16))
@@ -97,6 +98,7 @@ class Notes:
     place_life = _word(6)  # of the placed reader: the place is there for this one
     writers_stop = _word(7)
     readers_stop = _word(8)
+    judge_process = _word(9)
 
     # ---- writers
 
@@ -112,13 +114,14 @@ class Notes:
     def acknowledge(self, writer: int, number: int) -> None:
         self._words[17 + writer * _WRITER_WORDS] = number
 
-    # ---- readers: two slices by turns, and how often one was noted
+    # ---- readers: two slices by turns, how often one was noted, and a gap
 
     def turns(self, reader: int) -> int:
         return self._words[_FIRST_READER + reader * _READER_WORDS]
 
-    def forget_slice(self, reader: int) -> None:
-        self._words[_FIRST_READER + reader * _READER_WORDS] = 0
+    def forget_life(self, reader: int) -> None:
+        row = _FIRST_READER + reader * _READER_WORDS
+        self._words[row] = self._words[row + _GAP] = 0
 
     def note_slice(self, reader: int, start: int, next_: int, last: int, count: int, total: int) -> None:
         words, row = self._words, _FIRST_READER + reader * _READER_WORDS
@@ -133,3 +136,13 @@ class Notes:
         turn = self._words[row]
         at = row + 1 + (turn & 1) * _SLICE_WORDS
         return Slice(*self._words[at : at + _SLICE_WORDS]) if turn else None
+
+    def note_gap(self, reader: int, first_lost: int, gated_from: int) -> None:
+        at = _FIRST_READER + reader * _READER_WORDS + _GAP
+        self._words[at + 1], self._words[at + 2] = first_lost, gated_from
+        self._words[at] = 1
+
+    def gap_of(self, reader: int) -> tuple[int, int] | None:
+        """The first position it was told was lost, and from where no writer could but wait; None: it saw no gap."""
+        at = _FIRST_READER + reader * _READER_WORDS + _GAP
+        return (self._words[at + 1], self._words[at + 2]) if self._words[at] else None

@@ -1,11 +1,12 @@
 """Kill a process at every step it takes with a bus, before the eyes of a witness who has it open; prints the figures.
 
-    python witness_sweep.py FOLDER ring|journal WORK
+    python witness_sweep.py FOLDER ring|journal WORK [STRIDE FIRST]
 
 Needs a build with -Dsteps=true (core/steps.pxd). The parent only forks. The witness opens the bus first, and does what
 WORK needs of another process: parks as a reader, holds a place, leaves a claim of the dead. After the kill it has to
 find every message that was written, once and whole; then it frees what the dead left, and goes round the ring.
-What a process leaves that was alone with its journal is the matter of kill_sweep.py.
+What a process leaves that was alone with its journal is the matter of kill_sweep.py. STRIDE: every how manieth step is
+killed at, beginning with the FIRST.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from sweep_victims import (
 )
 
 from nanobus import BusFullError, Gap
+
+SURVIVORS = 3  # in a row: then there are no more steps
 
 
 class Sweep(Victim):
@@ -209,15 +212,22 @@ class Sweep(Victim):
             for index, name in enumerate(("sealed", "dead_writers", "dead_readers"), 5):
                 self.figures[name] += self.words[index]
 
-    def sweep(self, work: str) -> None:
-        while self.run(work, self.figures["kills"] + 1):
-            self.figures["kills"] += 1
+    def sweep(self, work: str, stride: int = 1, first: int = 1) -> None:
+        """Kill at ever later steps. One that survives says little: how many steps there are is a matter of timing."""
+        self.figures |= {"stride": stride, "first": first}
+        kill_at, survived = first, 0
+        while survived < SURVIVORS:
+            killed = self.run(work, kill_at)
+            self.figures["kills"] += killed
+            survived = 0 if killed else survived + 1
+            kill_at += stride
 
 
 def main() -> None:
     sweep = Sweep(Path(sys.argv[1]), sys.argv[2])
-    sweep.sweep(sys.argv[3])
+    sweep.sweep(sys.argv[3], *map(int, sys.argv[4:]))
     print(json.dumps(sweep.figures))
 
 
-main()
+if __name__ == "__main__":
+    main()
