@@ -82,8 +82,9 @@ class Worker:
         key are handled in their order, by one handler object. It is an int (so is a bool), str, bytes, None, or an Enum
         member, which counts as its value; equal ones go to the same shard from messages of all classes, and a str with
         bytes of its UTF-8, zeros at the end aside. Anything else is a ShardKeyError, told as a handler's error by one
-        shard. A Record's field is looked at where it lies, without the GIL; messages of other codecs are decoded by
-        every shard.
+        shard, as a DecodeError is; any other error, and one for lack of memory, a file or a module, is told by every
+        shard that meets it. A Record's field is looked at where it lies, without the GIL; messages of other codecs are
+        decoded by every shard.
         None: the position of a message decides, as if by chance.
 
     Raises
