@@ -19,8 +19,10 @@ from nanobus import (
     RoutingError,
     Worker,
     message,
+    running,
 )
 from nanobus.running import RunningWorker
+from nanobus.sharding import check_shard_cursors, shards_of
 from sharded import (
     Auditor,
     Booked,
@@ -217,16 +219,36 @@ def test_worker_whose_cursors_no_journal_can_name_is_refused(options, longest):
     )
 
 
-def test_cursor_of_another_number_that_appears_while_workers_are_made_is_seen(tmp_path):
-    with JournalBus(tmp_path / "journal") as bus:
-        class Slow(Handler, id=174):
-            pass
+class Slow(Handler, id=174):
+    pass
 
-        worker = Worker("slow", [Slow], cursor="slow")
-        bus.reader("slow.0of2").close()
+
+@pytest.mark.parametrize("known", [["slow.0of2"], ["slow", "slow.0of2"]])
+def test_cursor_of_another_number_that_appears_while_workers_are_made_is_seen(tmp_path, known):
+    with JournalBus(tmp_path / "journal") as bus:
+        for one in known:
+            bus.reader(one).close()
         with pytest.raises(RoutingError, match="'slow.0of2'"):
-            RunningWorker(Crewless(), worker, bus, None)
+            RunningWorker(Crewless(), Worker("slow", [Slow], cursor="slow"), bus, None)
         assert bus.statistics().readers == ()
+        assert sorted(bus.cursors()) == known                   # without one that was made only to be refused
+
+
+def test_two_programs_that_make_their_cursors_at_once_leave_none_that_refuses_the_next(tmp_path, monkeypatch):
+    with JournalBus(tmp_path / "journal") as bus:
+        one = Worker("slow", [Slow], cursor="slow")
+        other, _ = shards_of([Worker("slow", [Slow], shards=2, cursor="slow")])
+
+        def check_when_both_have_theirs(workers, cursors):
+            monkeypatch.setattr(running, "check_shard_cursors", check_shard_cursors)
+            with pytest.raises(RoutingError, match="another division, 'slow'"):
+                RunningWorker(Crewless(), other, bus, None)
+            check_shard_cursors(workers, cursors | {other.cursor: 0})
+
+        monkeypatch.setattr(running, "check_shard_cursors", check_when_both_have_theirs)
+        with pytest.raises(RoutingError, match="another division, 'slow.0of2'"):
+            RunningWorker(Crewless(), one, bus, None)
+        assert bus.cursors() == {}
 
 
 class Crewless:
