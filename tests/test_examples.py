@@ -162,7 +162,7 @@ def wait_for_samples(journal: Path, source: int) -> None:
 def test_telemetry_goes_on_when_its_sampler_is_killed_twice_and_its_record_proves_it(tmp_path: Path) -> None:
     journal, live, again = tmp_path / "journal", tmp_path / "live.png", tmp_path / "again.png"
     process = subprocess.Popen(
-        command("telemetry", "--seconds", "10", "--interval", "0.02", "--journal", journal, "--chart", live),
+        command("telemetry", "--seconds", "600", "--interval", "0.02", "--journal", journal, "--chart", live),
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
     killed: set[int] = set()
@@ -172,10 +172,13 @@ def test_telemetry_goes_on_when_its_sampler_is_killed_twice_and_its_record_prove
             wait_for_samples(journal, 1)
             os.kill(sampler, signal.SIGKILL)
             killed.add(sampler)
+        next_sampler(process, killed)
+        wait_for_samples(journal, 1)
+        process.send_signal(signal.SIGINT)
         printed, errors = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
     assert errors.count("the process of worker 'sensing' was ended by SIGKILL") == errors.count("\n") == 2
     assert re.search(r"^sensing( +\d+){4} +2$", printed, re.MULTILINE), printed
     assert re.search(r"^Sampler +Started +3 ", printed, re.MULTILINE), printed

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from nanobus.bus.base import Bus
 from nanobus.bus.codec import Codec, find_codec
-from nanobus.errors import SchemaError, SchemaMismatchError
+from nanobus.errors import CursorInUseError, SchemaError, SchemaMismatchError
 from nanobus.journal.journal import JournalBus, keep_schemas
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema, compare, load, update
@@ -23,6 +24,13 @@ def schema_of(bus: Bus) -> Schema | None:
 def cursors_of(bus: Bus) -> dict[str, int]:
     """Return the named cursors that the bus keeps: name -> position."""
     return bus.cursors() if isinstance(bus, JournalBus) else {}
+
+
+def drop_cursor(bus: Bus, name: str) -> None:
+    """Forget a named cursor, unless somebody has a reader at it, or has dropped it already."""
+    if isinstance(bus, JournalBus):
+        with suppress(KeyError, CursorInUseError):
+            bus.drop_cursor(name)
 
 
 def keep_promise(bus: Bus) -> None:

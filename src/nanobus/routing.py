@@ -14,8 +14,9 @@ from nanobus.bus.codec import Codec, checked_source_id, find_codec
 from nanobus.dispatch.router import Router
 from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
 from nanobus.handlers import Handler
+from nanobus.journal.cursors import check_name
 from nanobus.schema import Schema, upcasting_codec
-from nanobus.sharding import CURSOR_ENDING, must_be_decoded
+from nanobus.sharding import CURSOR_ENDING, must_be_decoded, shard_of
 
 Source = type[Handler] | int
 Routes = Mapping[tuple[Source, type], Sequence[type[Handler]]]
@@ -80,17 +81,18 @@ class Worker:
         nothing, and its writers wait for nobody: there it does not count.
     shards : int
         In how many processes the worker runs: "name/0", "name/1" and so on, each with all handlers and routes, its own
-        outbox, counters, restarts, and cursor, if there is one ("cursor.0of2"). Each message is handled by one of them,
-        and a tick by the one that it is of; `on_start`, `on_loop` and `on_stop` run in all of them (`Handler.shard`
-        says in which). More than 1 implies `process="spawn"` where it is left out. A journal with cursors of another
-        number of shards is refused.
+        outbox, counters, restarts, and cursor, if there is one ("cursor.0of2", or "cursor.0of2.field"). Each message is
+        handled by one of them, and a tick by the one that it is of; `on_start`, `on_loop` and `on_stop` run in all of
+        them (`Handler.shard` says in which). More than 1 implies `process="spawn"` where it is left out. A journal with
+        cursors of another number of shards, or of another `shard_by`, is refused.
     shard_by : str, optional
         The field, or property, of every routed message class whose value, the key, decides which shard: messages of one
         key are handled in their order, by one handler object. It is an int (so is a bool), str, bytes, None, or an Enum
         member, which counts as its value; equal ones go to the same shard from messages of all classes, and a str with
         bytes of its UTF-8, zeros at the end aside. Anything else is a ShardKeyError, told as a handler's error by one
-        shard. A Record's field is looked at where it lies, without the GIL; messages of other codecs are decoded by
-        every shard.
+        shard, as a DecodeError is; any other error, and one for lack of memory, a file or a module, is told by every
+        shard that meets it. A Record's field is looked at where it lies, without the GIL; messages of other codecs are
+        decoded by every shard.
         None: the position of a message decides, as if by chance.
 
     Raises
@@ -128,7 +130,7 @@ class Worker:
         if cursor is not None and (not isinstance(cursor, str) or cursor in ("", "oldest", "newest")):
             raise ValueError(f'cursor must be a name other than "oldest" and "newest", got {cursor!r}')
         if cursor is not None and CURSOR_ENDING.search(cursor):
-            raise ValueError(f"cursor must not end as those of shards do, .0of2, got {cursor!r}")
+            raise ValueError(f"cursor must not end as those of shards do, .0of2 or .0of2.field, got {cursor!r}")
         if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= MOST_SHARDS:
             raise ValueError(f"shards must be an int in 1..{MOST_SHARDS}, got {shards!r}")
         if shard_by is not None and not (isinstance(shard_by, str) and shard_by.isidentifier()):
@@ -244,6 +246,11 @@ def check_cursors(workers: Sequence[Worker], bus: Bus) -> None:
                 f"worker {worker.name!r} has the cursor {worker.cursor!r}, and {type(bus).__qualname__} keeps none: "
                 f"a journal does"
             )
+        last = worker if worker.shards == 1 else shard_of(worker, worker.shards - 1)
+        try:
+            check_name(last.cursor or "")               # the longest
+        except ValueError as error:
+            raise RoutingError(f"worker {last.name!r}: {error}") from None
         if (owner := owners.setdefault(worker.cursor, worker)) is not worker:
             raise RoutingError(
                 f"workers {owner.name!r} and {worker.name!r} have one cursor, {worker.cursor!r}: it belongs to one"

@@ -12,7 +12,7 @@ from nanobus.dispatch.known_sends import KnownSends
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.errors import BusFullError, HandlerError
-from nanobus.journaling import cursors_of, keep_promise
+from nanobus.journaling import cursors_of, drop_cursor, keep_promise
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema
 from nanobus.sharding import check_shard_cursors, finder_of_shards
@@ -76,6 +76,29 @@ def start(thread: threading.Thread) -> None:
         raise
 
 
+def open_reader(worker: Worker, bus: Bus) -> BusReader:
+    """Return the reader of a worker: from now on, or at its cursor, which is made if need be.
+
+    Raises
+    ------
+    RoutingError
+        The bus has cursors of another division meanwhile. Whoever comes second sees those of the first; of two at once
+        each may see the other's, so that a cursor made here is dropped, lest it keep all later ones out.
+    """
+    if worker.cursor is None:
+        return bus.reader("newest")
+    known = cursors_of(bus)
+    reader = bus.reader(worker.cursor)
+    try:
+        check_shard_cursors([worker], cursors_of(bus))      # again: from now on nobody misses this one
+    except BaseException:
+        reader.close()
+        if worker.cursor not in known:
+            drop_cursor(bus, worker.cursor)
+        raise
+    return reader
+
+
 class RunningWorker:
     """One worker in a thread: its reader, its writer, its handlers, its loop. Made in the caller's thread, so that it
     reads from there on, or from where `reader` stands; everything else happens in its own.
@@ -93,10 +116,8 @@ class RunningWorker:
         self._stop_at: int | None = None
         self._runs = False
         self._abandoned = False
-        self._reader = bus.reader("newest" if worker.cursor is None else worker.cursor) if reader is None else reader
+        self._reader = open_reader(worker, bus) if reader is None else reader
         try:
-            if worker.cursor is not None:
-                check_shard_cursors([worker], cursors_of(bus))      # again: from now on nobody misses this one
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
             self._outlet = Outlet(

@@ -2,11 +2,12 @@
 
     Worker("risk", ..., shards=3, shard_by="account", cursor="risk")
 
-    name                    cursor         handles
-    risk/0 risk/1 risk/2    risk.0of3 ..   what Division says: all shards see one order, and decide alike
+    name                    cursor                 handles
+    risk/0 risk/1 risk/2    risk.0of3.account ..   what Division says: all shards see one order, and decide alike
 
-Cursors name the number of shards. With another number the messages that one shard has left behind would be another
-one's: lost, or handled a second time. So a journal that has such cursors is refused.
+Cursors name what divides the messages: the number of shards, and the field, if there is one. With another number or
+field the messages that one shard has left behind would be another one's: lost, or handled a second time. So a journal
+that has such cursors is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TIMER_ID = 0xFF01
 # and it has one of these.
 NAMES_OF_FIELDS = ("__struct_fields__", "__dataclass_fields__", "__pydantic_fields__")
 FIELDS_ARE_ATTRIBUTES = ("__layout__", "_fields_", "__array_finalize__")
-CURSOR_ENDING = re.compile(r"\.\d+of\d+$")
+CURSOR_ENDING = re.compile(r"\.\d+of\d+(\.[^.]+)?\Z")
 
 KeyPlace = tuple[int, int, str, int]        # offset and size of a field, its struct character, size of the payload
 
@@ -50,9 +51,14 @@ def shards_of(workers: Iterable[Worker]) -> list[Worker]:
 def shard_of(worker: Worker, index: int) -> Worker:
     part = copy(worker)
     part.name = f"{worker.name}/{index}"
-    part.cursor = None if worker.cursor is None else f"{worker.cursor}.{index}of{worker.shards}"
+    part.cursor = None if worker.cursor is None else cursor_of_shard(worker, worker.cursor, index)
     part.shard = index
     return part
+
+
+def cursor_of_shard(worker: Worker, name: str, index: int) -> str:
+    field = "" if worker.shard_by is None else f".{worker.shard_by}"
+    return f"{name}.{index}of{worker.shards}{field}"
 
 
 def division_of(worker: Worker) -> Division | None:
@@ -149,16 +155,20 @@ def may_have(message: Any, field: str) -> bool:
 
 
 def check_shard_cursors(workers: Iterable[Worker], cursors: Mapping[str, int]) -> None:
-    """Raise RoutingError where a journal has cursors of a worker or shard in another number of shards."""
+    """Raise RoutingError where a journal has cursors of a worker or shard that others than its shards have moved."""
     for worker in workers:
         if worker.cursor is None:
             continue
         name = CURSOR_ENDING.sub("", worker.cursor)
-        own = {name} if worker.shards == 1 else {f"{name}.{index}of{worker.shards}" for index in range(worker.shards)}
+        own = {name}
+        divided = "1 shard"
+        if worker.shards > 1:
+            own = {cursor_of_shard(worker, name, index) for index in range(worker.shards)}
+            divided = f"{worker.shards} shards by {'position' if worker.shard_by is None else repr(worker.shard_by)}"
         others = sorted(one for one in cursors if CURSOR_ENDING.sub("", one) == name and one not in own)
         if others:
             raise RoutingError(
-                f"worker {worker.name!r} has {worker.shards} shards, and the journal cursors of another number of "
-                f"them, {', '.join(map(repr, others))}: which of them handled what depends on that number. "
-                f"Run it with that one, or drop those cursors (journal.drop_cursor) to begin anew"
+                f"worker {worker.name!r} has {divided}, and the journal cursors of another division, "
+                f"{', '.join(map(repr, others))}: which shard handled what depends on their number and field. "
+                f"Run it with those, or drop those cursors (journal.drop_cursor) to begin anew"
             )

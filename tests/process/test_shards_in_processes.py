@@ -21,7 +21,7 @@ from nanobus import (
 from nanobus.cli.main import main
 from nanobus.dispatch.division import Division
 from nanobus.schema import Schema
-from nanobus.sharding import finder_of_shards
+from nanobus.sharding import finder_of_shards, shards_of
 from sharded import OUTSIDE, Booked, Booker, Clock, auditor, book, bookers, entries
 
 SECONDS = 60
@@ -109,20 +109,20 @@ def test_killed_shard_goes_on_exactly_once(tmp_path, shard_by):
             counters = handles.statistics()
         assert sorted(one.number for one in seen) == list(range(1000))
         assert (counters["booker/0"]["restarts"], counters["booker/1"]["restarts"]) == (4, 0)
-        assert set(journal.cursors()) == {"books.0of2", "books.1of2"}
+        assert set(journal.cursors()) == {one.cursor for one in shards_of([worker])}
         result = Messenger(journal, workers, {}).replay(journal, "verify")
         assert (result.compared, result.unfinished) == (1000, 0)
         assert sorted(number for one in result.handlers[Booker] for number in one.entries) == list(range(1000))
     assert psutil.Process().children() == []
 
 
-def test_shards_go_on_at_their_cursors_and_in_no_other_number(tmp_path):
+def test_shards_go_on_at_their_cursors_and_in_no_other_division(tmp_path):
     with JournalBus(tmp_path / "journal") as journal:
         first, _ = book(journal, [bookers(cursor="books"), auditor()], entries(100))
         positions = journal.cursors()
-        for shards in (1, 3):
-            with pytest.raises(RoutingError, match=r"'books\.0of2', 'books\.1of2'"):
-                book(journal, [bookers(shards, cursor="books"), auditor()], [])
+        for shards, shard_by in ((1, "account"), (3, "account"), (2, "number"), (2, None)):
+            with pytest.raises(RoutingError, match=r"'books\.0of2\.account', 'books\.1of2\.account'"):
+                book(journal, [bookers(shards, shard_by, cursor="books"), auditor()], [])
         assert journal.cursors() == positions
         sender = journal.sender(OUTSIDE)
         late = entries(150)[100:]

@@ -201,14 +201,16 @@ def test_run_of_some_workers_leaves_the_others_alone(program, nanobus):
             def __init__(self, config):
                 seen.append("never")
 
-        both = Messenger(CircularBus(4096), [Worker("ender", [Ender]), Worker("never", [Never])], only=["never"])
+        def both():
+            return Messenger(CircularBus(4096), [Worker("ender", [Ender]), Worker("never", [Never])], only=["never"])
     """)
     assert nanobus("run", f"{name}:both", "--only", "ender") == (0, "", "")
+    assert nanobus("run", "--only", "ender", f"{name}:both") == (0, "", "")
     assert set(sys.modules[name].seen) == {"ended"}
 
 
 def test_run_of_a_worker_that_there_is_not_is_wrong_usage(program, nanobus):
-    code, printed, errors = nanobus("run", f"{program('')}:messenger", "--only", "keeping", "counting")
+    code, printed, errors = nanobus("run", "--only", "keeping", f"{program('')}:messenger", "--only", "counting")
     assert (code, printed) == (2, "")
     assert errors == "nanobus: only names 'counting', and the table has 'doubling', 'keeping'\n"
 

@@ -217,10 +217,11 @@ def test_record_of_a_wrong_size_is_told_of_by_one_shard():
 
 
 class Exhausting:
-    """A codec that once has no memory for a message."""
+    """A codec that once fails for a reason of the place where it runs."""
 
     def __init__(self):
-        self.left = 0
+        self.left = self.left_of_key = 0
+        self.error = None
 
     def encode(self, message):
         return message.account.encode()
@@ -228,13 +229,20 @@ class Exhausting:
     def decode(self, payload):
         self.left -= 1
         if self.left == 0:
-            raise MemoryError("no memory")
+            raise self.error
         return Told(payload.decode())
 
 
 class Told:
     def __init__(self, account):
-        self.account = account
+        self.name = account
+
+    @property
+    def account(self):
+        EXHAUSTING.left_of_key -= 1
+        if EXHAUSTING.left_of_key == 0:
+            raise EXHAUSTING.error
+        return self.name
 
 
 EXHAUSTING = Exhausting()
@@ -242,10 +250,18 @@ message(Told, id=1422, codec=EXHAUSTING)
 
 
 @pytest.mark.parametrize("call", [1, 2, 3])
-def test_what_keeps_one_shard_alone_from_decoding_a_message_is_told_by_that_shard(call):
-    EXHAUSTING.left = call
+@pytest.mark.parametrize(
+    ("left", "error_type"),
+    [
+        *(("left", one) for one in (MemoryError, OSError, ModuleNotFoundError)),
+        *(("left_of_key", one) for one in (MemoryError, OSError, ModuleNotFoundError, ValueError)),
+    ],
+)
+def test_what_keeps_one_shard_alone_from_a_message_is_told_by_that_shard(call, left, error_type, monkeypatch):
     bus, _ = filled([Told("A1")])
-    with pytest.raises(HandlerError, match=f"worker 'one/{call - 1}' failed at position .*no memory"):
+    monkeypatch.setattr(EXHAUSTING, "error", error_type("not in this place"))
+    monkeypatch.setattr(EXHAUSTING, left, call)
+    with pytest.raises(HandlerError, match=f"worker 'one/{call - 1}' failed .*at position 0: .*not in this place"):
         Messenger(bus, [one_of(Told, "account", shards=3)]).replay(bus)
 
 

@@ -19,8 +19,10 @@ from nanobus import (
     RoutingError,
     Worker,
     message,
+    running,
 )
 from nanobus.running import RunningWorker
+from nanobus.sharding import check_shard_cursors, shards_of
 from sharded import (
     Auditor,
     Booked,
@@ -45,7 +47,10 @@ msgspec = pytest.importorskip("msgspec")
         ({"shards": 2, "shard_by": 3}, "shard_by must be the name of a field, or None, got 3"),
         ({"shards": 2, "shard_by": "a.b"}, "shard_by must be the name of a field, or None, got 'a.b'"),
         ({"shards": 2, "process": False}, "shards run in processes of their own, got shards=2 with process=False"),
-        ({"cursor": "books.1of2"}, "cursor must not end as those of shards do, .0of2, got 'books.1of2'"),
+        *(
+            ({"cursor": name}, f"cursor must not end as those of shards do, .0of2 or .0of2.field, got '{name}'")
+            for name in ("books.1of2", "books.1of2.account")
+        ),
     ],
 )
 def test_worker_that_cannot_be_is_refused(options, error):
@@ -163,41 +168,87 @@ def test_class_that_no_route_names_needs_no_field():
 
 
 @pytest.mark.parametrize(
-    ("known", "shards"),
-    [("books", 2), ("books.0of2", 1), ("books.1of2", 3), ("books.0of3", 2)],
+    ("known", "shards", "shard_by", "divided"),
+    [
+        ("books", 2, "account", "2 shards by 'account'"),
+        ("books.0of2", 1, None, "1 shard"),
+        ("books.1of2", 3, None, "3 shards by position"),
+        ("books.0of3", 2, None, "2 shards by position"),
+        ("books.0of2", 2, "account", "2 shards by 'account'"),
+        ("books.1of2.account", 2, None, "2 shards by position"),
+        ("books.1of2.account", 2, "number", "2 shards by 'number'"),
+        ("books.1of2.account", 1, "account", "1 shard"),
+    ],
 )
-def test_journal_with_cursors_of_another_number_of_shards_is_refused(tmp_path, known, shards):
+def test_journal_with_cursors_of_another_division_is_refused(tmp_path, known, shards, shard_by, divided):
     with JournalBus(tmp_path / "journal") as bus:
         bus.reader(known).close()
-        messenger = Messenger(bus, [bookers(shards, cursor="books"), auditor()], {})
+        messenger = Messenger(bus, [bookers(shards, shard_by, cursor="books"), auditor()], {})
         with pytest.raises(RoutingError) as caught:
             messenger.run()
         assert str(caught.value).startswith(
-            f"worker 'booker' has {shards} shards, and the journal cursors of another number of them, '{known}': "
+            f"worker 'booker' has {divided}, and the journal cursors of another division, '{known}': "
         )
         assert list(bus.cursors()) == [known]
         assert bus.statistics().readers == ()
-        with pytest.raises(RoutingError, match="cursors of another number"):
+        with pytest.raises(RoutingError, match="cursors of another division"):
             messenger.replay(bus, "verify")
 
 
 def test_cursors_of_other_workers_are_no_matter(tmp_path):
     with JournalBus(tmp_path / "journal") as bus:
-        for one in ("books.0of2", "notebooks.0of3", "books2", "book.0of3"):
+        for one in ("books.0of2.account", "notebooks.0of3", "books2", "book.0of3"):
             bus.reader(one).close()
         Messenger(bus, [bookers(cursor="books"), auditor()], {}).replay(bus, "verify")
 
 
-def test_cursor_of_another_number_that_appears_while_workers_are_made_is_seen(tmp_path):
-    with JournalBus(tmp_path / "journal") as bus:
-        class Slow(Handler, id=174):
-            pass
+@pytest.mark.parametrize(
+    ("options", "longest"),
+    [
+        ({"shards": 1, "cursor": "b" * 64}, "b" * 64),
+        ({"shards": 11, "shard_by": None, "cursor": "b" * 57}, "b" * 57 + ".10of11"),
+        ({"shards": 2, "cursor": "b" * 51}, "b" * 51 + ".1of2.account"),
+    ],
+)
+def test_worker_whose_cursors_no_journal_can_name_is_refused(options, longest):
+    with JournalBus() as bus, pytest.raises(RoutingError) as caught:
+        Messenger(bus, [bookers(**options), auditor()])
+    name = "booker" if options["shards"] == 1 else f"booker/{options['shards'] - 1}"
+    assert str(caught.value) == (
+        f"worker {name!r}: a cursor's name must have 1 to 63 bytes of UTF-8, none of them zero, got {longest!r}"
+    )
 
-        worker = Worker("slow", [Slow], cursor="slow")
-        bus.reader("slow.0of2").close()
+
+class Slow(Handler, id=174):
+    pass
+
+
+@pytest.mark.parametrize("known", [["slow.0of2"], ["slow", "slow.0of2"]])
+def test_cursor_of_another_number_that_appears_while_workers_are_made_is_seen(tmp_path, known):
+    with JournalBus(tmp_path / "journal") as bus:
+        for one in known:
+            bus.reader(one).close()
         with pytest.raises(RoutingError, match="'slow.0of2'"):
-            RunningWorker(Crewless(), worker, bus, None)
+            RunningWorker(Crewless(), Worker("slow", [Slow], cursor="slow"), bus, None)
         assert bus.statistics().readers == ()
+        assert sorted(bus.cursors()) == known                   # without one that was made only to be refused
+
+
+def test_two_programs_that_make_their_cursors_at_once_leave_none_that_refuses_the_next(tmp_path, monkeypatch):
+    with JournalBus(tmp_path / "journal") as bus:
+        one = Worker("slow", [Slow], cursor="slow")
+        other, _ = shards_of([Worker("slow", [Slow], shards=2, cursor="slow")])
+
+        def check_when_both_have_theirs(workers, cursors):
+            monkeypatch.setattr(running, "check_shard_cursors", check_shard_cursors)
+            with pytest.raises(RoutingError, match="another division, 'slow'"):
+                RunningWorker(Crewless(), other, bus, None)
+            check_shard_cursors(workers, cursors | {other.cursor: 0})
+
+        monkeypatch.setattr(running, "check_shard_cursors", check_when_both_have_theirs)
+        with pytest.raises(RoutingError, match="another division, 'slow.0of2'"):
+            RunningWorker(Crewless(), one, bus, None)
+        assert bus.cursors() == {}
 
 
 class Crewless:

@@ -19,8 +19,8 @@ FAILED = 1
 def add_to(commands: Commands) -> None:
     parser = add_command(commands, "run", run, "run a messenger until its workers stop; a first signal drains")
     parser.add_argument(
-        "--only", metavar="WORKER", nargs="+", action="extend",
-        help="these workers of the table, the others being left to other programs on the same bus",
+        "--only", metavar="WORKER", action="append",
+        help="this worker of the table, the others being left to other programs on the same bus; may be repeated",
     )
 
 

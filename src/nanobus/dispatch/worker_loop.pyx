@@ -32,7 +32,10 @@ from nanobus.dispatch.division cimport Division, shard_at
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
 from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 
-from nanobus.errors import BusClosedError
+from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
+
+# What is wrong with a machine, or one process, rather than with a message: no memory, no file, no module.
+OF_THE_PLACE = (MemoryError, OSError, ImportError)
 
 
 cdef enum:
@@ -266,11 +269,12 @@ cdef class WorkerLoop:
     cdef bint answers_for(self, uint64_t position, error) except -1:
         """Whether it is this shard that tells of what keeps it from knowing whose a message is.
 
-        One of them does; of what lies not in the message, and so is unknown to the others, whoever meets it.
+        One of them does, of what is wrong with the message: all of them meet that. Of anything else whoever meets it,
+        since the others may not.
         """
-        if not isinstance(error, Exception) or isinstance(error, MemoryError):
+        if not isinstance(error, (DecodeError, ShardKeyError)) or isinstance(error.__cause__, OF_THE_PLACE):
             return True
-        return isinstance(error.__cause__, MemoryError) or shard_at(self.division, position) == self.outlet.shard
+        return shard_at(self.division, position) == self.outlet.shard
 
     cdef int call_receivers(self, Row *row, object message, uint64_t position) except -1:
         cdef Entry *entry = &self.router.entries[row.first]

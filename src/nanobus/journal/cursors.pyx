@@ -16,6 +16,11 @@ from nanobus.journal.layout cimport CURSOR_COUNT, CURSOR_NAME_SIZE, JournalCurso
 from nanobus.errors import CorruptJournalError, CursorInUseError, TooManyHandlesError
 
 
+def check_name(str name not None):
+    """Raise ValueError for what no cursor can be called."""
+    check_cursor_name(name)
+
+
 cdef int check_cursor_name(str name) except -1:
     size = len(name.encode())
     if not 1 <= size < CURSOR_NAME_SIZE or "\0" in name:
