@@ -19,9 +19,12 @@ cdef object naming = object()           # its critical section: in one thread at
 @cython.final
 @cython.no_gc_clear         # __dealloc__ needs the memory
 cdef class Place:
-    """A place on a bus that a child process reads from. Dropping the last reference lets writers pass, too, but a journal
-    that was closed meanwhile stays locked until its object goes. Thread-safe; a child that has the ticket must have
-    adopted the place, or have ended, before it is let go."""
+    """A place on a bus that a child process reads from.
+
+    Dropping the last reference lets writers pass, too, but a journal that was closed meanwhile stays locked until its
+    object goes. Thread-safe; a child that has the ticket must have adopted the place, or have ended, before it is let
+    go.
+    """
 
     def __dealloc__(self):
         self.release()

@@ -12,8 +12,9 @@ parked bits; `wake` clears them, counts `news` up and wakes everybody, and who s
 between the two, or in a process where the heavy fence does not reach, costs the sleeper no more than one re-check
 interval.
 
-Most turns of a ring's spinning reader look at nothing but the stamp it waits for. The head tells it of claims in flight, but
-whoever keeps reading that line takes it away from every writer that claims; `looks_around` says when it is time.
+Most turns of a ring's spinning reader look at nothing but the stamp it waits for. The head tells it of claims in
+flight, but whoever keeps reading that line takes it away from every writer that claims; `looks_around` says when it is
+time.
 """
 from libc.stdint cimport int64_t, uint32_t
 

@@ -1,5 +1,7 @@
-"""A worker's process: the worker in its main thread; beside it a thread that listens to the parent, and one that sees it
-end while a handler holds the GIL."""
+"""A worker's process: the worker in its main thread, beside it a thread that listens to the parent.
+
+One more sees the parent end, also while a handler holds the GIL.
+"""
 
 from __future__ import annotations
 
