@@ -53,7 +53,7 @@ class Oracle(Handler, id=150):
                 time.sleep(3600)
             case -9:
                 raise FrozenError(question.value)
-            case -11:
+            case -12:
                 sum(range(10**13))                                              # lets nobody have the GIL
             case -10:
                 threading.Thread(target=time.sleep, args=(3600,)).start()       # the interpreter will wait for it

@@ -30,7 +30,7 @@ PARENT = """
         ]
         with Messenger(bus, workers, {}).run() as handles:
             if sys.argv[3] in ("busy", "greedy"):
-                bus.sender(OUTSIDE).send(Question(-8 if sys.argv[3] == "busy" else -11))
+                bus.sender(OUTSIDE).send(Question(-8 if sys.argv[3] == "busy" else -12))
             print("running", flush=True)
             match input():
                 case "leave": pass

@@ -55,7 +55,8 @@ PROGRAM = """
         return messenger(process="fork")
 
     def failing():
-        return messenger(handler=Failing)
+        routes = {{(Feeder, Question): [Failing]}}               # one worker: all is fed before anything is handled
+        return Messenger(CircularBus(1 << 16), [Worker("both", [Feeder, Failing], routes)], dict(count={count}))
 
     def slow():
         return messenger(seconds=0.2)
