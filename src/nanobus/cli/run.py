@@ -57,6 +57,7 @@ def chosen(messenger: Messenger, only: list[str] | None) -> Messenger:
 def attend(messenger: Messenger, signals: Signals) -> None:
     """Run the messenger to its end."""
     try:
+        signals.wait_for_start()
         with messenger.run() as handles:
             signals.stop(handles)
             handles.join()

@@ -24,7 +24,7 @@ class Stoppable(Protocol):
 
 class Signals:
     """Hears them while it is entered: the first one stops and drains, the second forces, the third ends the process.
-    Before there is something to stop, they interrupt. For the main thread.
+    Before there is something to stop, they interrupt; the first one waits for what is starting. For the main thread.
 
     Attributes
     ----------
@@ -37,6 +37,7 @@ class Signals:
     def __init__(self) -> None:
         self.first: int | None = None
         self.forces = False
+        self._starting = False
         self._running: Stoppable | None = None
         self._former: dict[int, object] = {}
 
@@ -53,9 +54,15 @@ class Signals:
             if former is not None:                  # which C code had installed
                 signal.signal(number, former)  # type: ignore[arg-type]  # what `getsignal` returned
 
+    def wait_for_start(self) -> None:
+        """Say that there will soon be something to stop."""
+        self._starting = True
+
     def stop(self, running: Stoppable) -> None:
-        """Say what they stop from now on."""
+        """Say what they stop from now on, and at once if there was one meanwhile."""
         self._running = running
+        if self.first is not None:
+            running.request_stop()
 
     def _hear(self, number: int, _: FrameType | None) -> None:
         if self.first is None:
@@ -65,6 +72,8 @@ class Signals:
             for one in self._former:
                 signal.signal(one, signal.SIG_DFL)
         if self._running is None:
+            if self._starting and not self.forces:
+                return
             raise KeyboardInterrupt
         if self.forces:
             self._running.force()
