@@ -106,7 +106,10 @@ cdef class Comparison(Recording):
         """Also look for recorded effects of messages before `limit` that nobody sent; see `Recording.settle`."""
         cdef Effect first
         waiting = {line for line, queue in self.queues.items() if not queue} - self.silent
-        while waiting and (line := self.look(False)) is not None:
+        while waiting:
+            line = self.look(False)
+            if line is None:
+                break
             waiting.discard(line)
         for line, queue in self.queues.items():
             if queue:

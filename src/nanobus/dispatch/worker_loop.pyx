@@ -35,7 +35,7 @@ from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
 
 # What is wrong with a machine, or one process, rather than with a message: no memory, no file, no module.
-OF_THE_PLACE = (MemoryError, OSError, ImportError)
+cdef tuple OF_THE_PLACE = (MemoryError, OSError, ImportError)
 
 
 cdef enum:
