@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from nanobus.bus.base import Bus
 from nanobus.bus.codec import Codec, find_codec
-from nanobus.bus.envelope import Envelope
+from nanobus.bus.envelope import TIMER_ID, Envelope
 from nanobus.dispatch.division import KINDS, Division
 from nanobus.errors import CorruptMessageError, RoutingError
 from nanobus.records.lending import RecordCodec
@@ -29,7 +29,6 @@ from nanobus.schema import Reading, Schema
 if TYPE_CHECKING:
     from nanobus.routing import Worker
 
-TIMER_ID = 0xFF01
 # Where msgspec, dataclasses and pydantic list the fields of a class; those of Record, ctypes, numpy are its attributes,
 # and it has one of these.
 NAMES_OF_FIELDS = ("__struct_fields__", "__dataclass_fields__", "__pydantic_fields__")

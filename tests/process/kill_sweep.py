@@ -13,9 +13,9 @@ import shutil
 import signal
 import struct
 import sys
-import traceback
 from pathlib import Path
 
+from forking import fork
 from nanobus import JournalBus, Record, Retention, message, u64
 
 LINES = {"writers": 2, "readers": 2}
@@ -56,16 +56,7 @@ class Sweep:
     def run(self, work, kill_at=0) -> bool:
         """Run `work` in a child that dies at step `kill_at`; whether it was killed there."""
         self.steps[:] = struct.pack("<QQ", 0, kill_at)
-        child = os.fork()
-        if child == 0:
-            signal.alarm(HANG_SECONDS)
-            try:
-                work()
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        status = os.waitpid(child, 0)[1]
+        status = os.waitpid(fork(work, HANG_SECONDS), 0)[1]
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             return True
         if status:

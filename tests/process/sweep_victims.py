@@ -9,11 +9,10 @@ import select
 import signal
 import struct
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+from forking import fork
 from nanobus import BusFullError, CircularBus, Handler, JournalBus, Messenger, Record, Worker, message, on, u64
 from nanobus.bus.circular import inherit_ring
 
@@ -60,19 +59,6 @@ class AbortError(Exception):
 
 def payload_of(number: int) -> bytes:
     return struct.pack("<Q", number) + bytes(number * 7 + at & 0xFF for at in range(number * 37 % 400))
-
-
-def fork(work: Callable[[], object]) -> int:
-    child = os.fork()
-    if child == 0:
-        signal.alarm(HANG_SECONDS)
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return child
 
 
 class Victim:
@@ -241,7 +227,7 @@ class Victim:
                 while os.getppid() == parent:
                     reader.read(0.005)
 
-        return fork(read_until_orphaned), told_end, ready_end
+        return fork(read_until_orphaned, HANG_SECONDS), told_end, ready_end
 
     def flush(self) -> None:
         """Handle a message by sending more than there is room for, and flush the outbox."""

@@ -3,20 +3,7 @@
 Everything runs in scripts of their own: pytest is not forked.
 """
 
-import subprocess
-import sys
-import textwrap
-
-
-def run(code, *arguments):
-    """Run `code` as a program; return what it printed."""
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, timeout=60,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
-
+from programs import run_program
 
 HANDLES_OF_ANOTHER_THREAD = """
     import os, sys, threading
@@ -56,7 +43,7 @@ HANDLES_OF_ANOTHER_THREAD = """
 
 
 def test_forked_child_leaves_the_handles_of_threads_that_it_has_not_alone():
-    assert run(HANDLES_OF_ANOTHER_THREAD).splitlines()[:3] == ["BusClosedError", "2 [True]", "b'first' None"]
+    assert run_program(HANDLES_OF_ANOTHER_THREAD)[0].splitlines()[:3] == ["BusClosedError", "2 [True]", "b'first' None"]
 
 
 def test_child_forked_by_c_code_has_no_lines_either():
@@ -79,7 +66,7 @@ def test_child_forked_by_c_code_has_no_lines_either():
             os._exit(refused)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(bus.statistics().writers), reader.read(0).payload)
     """
-    assert run(code) == "3 2 b'first'\n"
+    assert run_program(code)[0] == "3 2 b'first'\n"
 
 
 def test_grandchild_has_no_lines_either():
@@ -101,7 +88,7 @@ def test_grandchild_has_no_lines_either():
             os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), bus.statistics().readers[0].gating)
     """
-    assert run(code) == "7 True\n"
+    assert run_program(code)[0] == "7 True\n"
 
 
 def test_forked_child_that_leaves_the_block_of_a_run_ends():
@@ -120,7 +107,7 @@ def test_forked_child_that_leaves_the_block_of_a_run_ends():
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), handles.finished, flush=True)
         print(handles.finished)
     """
-    assert run(code) == "3 False\nTrue\n"
+    assert run_program(code)[0] == "3 False\nTrue\n"
 
 
 BECOMES_ANOTHER_PROGRAM = """
@@ -152,7 +139,7 @@ BECOMES_ANOTHER_PROGRAM = """
 
 
 def test_program_that_executes_itself_frees_what_it_held_before_and_keeps_what_it_holds(tmp_path):
-    assert run(BECOMES_ANOTHER_PROGRAM, tmp_path / "ring") == "b'first'\n1 1 2 1\n"
+    assert run_program(BECOMES_ANOTHER_PROGRAM, tmp_path / "ring")[0] == "b'first'\n1 1 2 1\n"
 
 
 def test_journal_loses_no_line_to_a_forked_child_and_its_cursors_outlive_the_program_that_executes_itself(tmp_path):
@@ -170,7 +157,7 @@ def test_journal_loses_no_line_to_a_forked_child_and_its_cursors_outlive_the_pro
                 os._exit(0)
             os.wait()
             print(len(bus.statistics().readers), reader.read(0).payload, flush=True)
-            hold = "from nanobus import JournalBus; import sys; b = JournalBus(sys.argv[1]); print(); sys.stdin.read()"
+            hold = "import nanobus, sys; bus = nanobus.JournalBus(sys.argv[1]); print(flush=True); sys.stdin.read()"
             other = subprocess.Popen([sys.executable, "-c", hold, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             other.stdout.readline()                         # from here on the journal is in use, and not recovered
             os.set_inheritable(other.stdin.fileno(), True)
@@ -178,4 +165,4 @@ def test_journal_loses_no_line_to_a_forked_child_and_its_cursors_outlive_the_pro
         bus = JournalBus(path)
         print(bus.recovery.reason, bus.reader("named").read(0).payload)
     """
-    assert run(code, tmp_path / "journal") == "2 b'first'\njoined b'first'\n"
+    assert run_program(code, tmp_path / "journal")[0] == "2 b'first'\njoined b'first'\n"

@@ -3,11 +3,6 @@
 import logging
 import os
 import signal
-import subprocess
-import sys
-import textwrap
-import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -24,9 +19,7 @@ from nanobus import (
 )
 from nanobus.processes import lives, supervision
 from placed import OUTSIDE, Distant, FrozenError, Listener, OneLife, Oracle, Question, Reborn, Reply
-
-TESTS = Path(__file__).resolve().parents[1]
-SECONDS = 60
+from programs import SECONDS, run_program, wait_until
 
 
 def oracle(**options):
@@ -41,27 +34,9 @@ def distant(handler=Distant, **options):
     return Worker("distant", [handler], {(OUTSIDE, Question): [handler]}, process=True, **options)
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.005)
-
-
 def only_child():
     [child] = psutil.Process().children()
     return child
-
-
-def run(code, *arguments, code_expected=0, options=("-W", "ignore")):
-    """Run `code` as a program that can import what the tests share; return what it printed, and its errors."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    run = subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env={**environment, "PYTHONPATH": str(TESTS)},
-    )
-    assert run.returncode == code_expected, run.stderr
-    return run.stdout, run.stderr
 
 
 # ---- what goes wrong in the parent while it listens
@@ -185,7 +160,7 @@ def test_child_that_is_terminated_while_it_becomes_the_worker_anew_drains(tmp_pa
                 sender.send(Question(value))
             handles.join(20)
     """
-    run(code, tmp_path / "notes")
+    run_program(code, tmp_path / "notes")
     noted = (tmp_path / "notes").read_text().split()
     assert noted == ["made", "started", "1", "made", "started", "-1", "2", "3", "stopped"]
 
@@ -222,7 +197,7 @@ def test_second_interrupt_kills_a_child_that_does_not_end():
                 threading.Thread(target=interrupt, args=handles._workers).start()
                 handles.join()
     """
-    run(code, code_expected=-signal.SIGINT)
+    run_program(code, expected=-signal.SIGINT)
 
 
 def test_process_that_does_not_end_after_its_last_word_is_killed(monkeypatch, caplog):
@@ -267,12 +242,12 @@ FORK = """
 
 
 def test_forked_child_prints_nothing_that_its_parent_had_printed():
-    assert run(FORK) == ("once", "")
+    assert run_program(FORK) == ("once", "")
 
 
 @pytest.mark.parametrize("action", ["error", "always"])
 def test_fork_of_a_worker_is_no_warning(action):
-    assert run(FORK, options=("-W", action)) == ("once", "")
+    assert run_program(FORK, options=("-W", action)) == ("once", "")
 
 
 def test_forked_children_do_not_keep_the_streams_of_each_other():
@@ -301,4 +276,4 @@ def test_forked_children_do_not_keep_the_streams_of_each_other():
         except WorkerDiedError as error:
             print(error.worker, error.signal)
     """
-    assert run(code)[0] == "oracle SIGKILL\n"
+    assert run_program(code)[0] == "oracle SIGKILL\n"

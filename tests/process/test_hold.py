@@ -1,27 +1,18 @@
 """How long the writers of a ring wait for a worker whose process has died, and what comes after that."""
 
 import threading
-import time
 
 import psutil
 
 from nanobus import CircularBus, Messenger, Worker
 from nanobus.processes.supervision import WorkerProcess
 from placed import OUTSIDE, Distant, Held, Question
-
-SECONDS = 60
+from programs import SECONDS, wait_until
 
 
 def distant(handler=Distant, **options):
     routes = {(OUTSIDE, Question): [handler]}
     return Worker("distant", [handler], routes, process=True, restart="on-failure", **options)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.005)
 
 
 def kill_child(config):

@@ -1,38 +1,13 @@
 """What a program's logging handlers do, in the parent, and what they cannot hold up there."""
 
 import logging
-import os
-import subprocess
-import sys
-import textwrap
 import threading
-import time
-from pathlib import Path
 
 import pytest
 
 from nanobus import CircularBus, HandlerError, Messenger, Worker, WorkerDiedError
 from placed import OUTSIDE, Oracle, Question
-
-TESTS = Path(__file__).resolve().parents[1]
-SECONDS = 60
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.005)
-
-
-def run(code):
-    """Run `code` as a program that can import what the tests share; return what it printed."""
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(TESTS)},
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+from programs import SECONDS, run_program, wait_until
 
 
 class Blocking(logging.Handler):
@@ -94,7 +69,7 @@ def test_record_that_a_handler_takes_its_time_for_outlives_the_main_thread():
         bus.sender(OUTSIDE).send(Question(-5))
         assert begun.wait(60)
     """
-    assert "asked -5 by somebody\n" in run(code)
+    assert "asked -5 by somebody\n" in run_program(code)[0]
 
 
 def test_error_that_the_parent_is_slow_to_read_is_not_lost():
@@ -113,4 +88,4 @@ def test_error_that_the_parent_is_slow_to_read_is_not_lost():
         except HandlerError as error:
             print(len(error.__cause__.args[0]))
     """
-    assert run(code) == "10000000\n"
+    assert run_program(code)[0] == "10000000\n"

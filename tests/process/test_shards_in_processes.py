@@ -3,7 +3,6 @@
 import json
 import os
 import struct
-import time
 
 import psutil
 import pytest
@@ -18,25 +17,17 @@ from nanobus import (
     Worker,
     WorkerDiedError,
 )
+from nanobus.bus.envelope import TIMER_ID
 from nanobus.cli.main import main
 from nanobus.dispatch.division import Division
 from nanobus.schema import Schema
 from nanobus.sharding import finder_of_shards, shards_of
+from programs import SECONDS, wait_until
 from sharded import OUTSIDE, Booked, Booker, Clock, auditor, book, bookers, entries
-
-SECONDS = 60
-TICK = 0xFF01
 
 
 def open_bus(kind, folder):
     return CircularBus(1 << 20, timestamps=True) if kind == "ring" else JournalBus(folder / "journal")
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.005)
 
 
 def kill_process_of(worker):
@@ -168,12 +159,12 @@ def test_each_shard_has_ticks_of_its_own_which_replay(tmp_path, capsys):
         with messenger.run() as handles:
             handles.join(SECONDS)
         found = {one.position: one for one in messages_on(journal)}
-        answers = [one for one in found.values() if one.source == Clock.source_id and one.message_id != TICK]
+        answers = [one for one in found.values() if one.source == Clock.source_id and one.message_id != TIMER_ID]
         for one in answers:
             tick = found[one.cause]
             timer, shard = struct.unpack("<II", tick.payload)
             answer = one.decode(Booked)
-            assert (tick.message_id, answer.shard, answer.account) == (TICK, shard, ("fast", "slow")[timer])
+            assert (tick.message_id, answer.shard, answer.account) == (TIMER_ID, shard, ("fast", "slow")[timer])
         for shard in (0, 1):
             fast = [one.decode(Booked) for one in answers if one.decode(Booked).account == "fast"]
             own = [one.number for one in fast if one.shard == shard]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
@@ -18,8 +17,7 @@ from placed import (
     Question,
     Reply,
 )
-
-SECONDS = 60
+from programs import SECONDS, wait_until
 
 
 def oracle(**options):
@@ -28,13 +26,6 @@ def oracle(**options):
 
 def listener(**options):
     return Worker("listener", [Listener], {(Oracle, Reply): [Listener]}, **options)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come true"
-        time.sleep(0.005)
 
 
 def processes_of(seen):

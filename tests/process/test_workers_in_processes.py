@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -41,8 +40,7 @@ from placed import (
     Ticking,
     count_reading,
 )
-
-TESTS = Path(__file__).resolve().parents[1]
+from programs import TESTS, run_program
 
 
 def oracle(process=True, asked_by=OUTSIDE, **options):
@@ -73,16 +71,6 @@ def ask(values, workers, bus=None):
             sender.send(Question(value))
         handles.join(60)
     return config["seen"]
-
-
-def run(code, *arguments, code_expected=0, options=("-W", "ignore")):
-    """Run `code` as a program that can import what the tests share; return what it printed, and its errors."""
-    run = subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(code), *map(str, arguments)],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(TESTS)},
-    )
-    assert run.returncode == code_expected, run.stderr
-    return run.stdout, run.stderr
 
 
 @pytest.mark.parametrize("kind", ["ring", "ring with a path", "journal"])
@@ -145,7 +133,7 @@ def test_forked_worker_needs_nothing_that_travels():
 
         main()
     """
-    assert run(code)[0] == "[2, 4, 6]\n"
+    assert run_program(code)[0] == "[2, 4, 6]\n"
 
 
 def test_error_in_a_child_is_raised_with_its_traceback():
@@ -256,7 +244,7 @@ def test_handler_that_the_child_cannot_import_is_named():
             print(error)
         print(bus.statistics().readers)
     """
-    told, left = run(code)[0].splitlines()
+    told, left = run_program(code)[0].splitlines()
     assert told.startswith("worker 'lost' cannot have a process of its own, its handler Nowhere cannot be had there: ")
     assert left == "()"
 
@@ -416,7 +404,7 @@ def test_program_that_is_interrupted_stops_its_children(tmp_path):
                 handles.join()
     """
     notes = tmp_path / "notes"
-    _, errors = run(code, notes, code_expected=-signal.SIGINT)
+    _, errors = run_program(code, notes, expected=-signal.SIGINT)
     assert errors.endswith("KeyboardInterrupt\n")
     assert errors.count("Traceback") == 1
     assert lines(notes) == ["made", "started", *map(str, range(5)), "stopped"]
@@ -444,7 +432,7 @@ def test_program_that_is_interrupted_twice_does_not_wait_for_its_children_to_dra
                 handles.join()
     """
     notes = tmp_path / "notes"
-    run(code, notes, code_expected=-signal.SIGINT)
+    run_program(code, notes, expected=-signal.SIGINT)
     assert len(lines(notes)) < 1003
 
 

@@ -21,7 +21,6 @@ import socket
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +28,8 @@ from typing import Any, NoReturn
 from torture_actors import ReaderLife, WriterLife, mode_of
 from torture_judge import Judge
 from torture_notes import READERS, WRITERS, Notes
+
+from forking import fork
 
 HANG_SECONDS = 20
 REST_EVERY_SECONDS = 2
@@ -38,20 +39,6 @@ FOLDER = "nanobus-torture-"
 
 class TortureError(Exception):
     """What may not happen."""
-
-
-def fork(work: Callable[[], object]) -> int:
-    """Run `work` in a child, and return its process id."""
-    child = os.fork()
-    if child:
-        return child
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        work()
-    except BaseException:
-        traceback.print_exc()
-        os._exit(3)
-    os._exit(0)
 
 
 class Victim:

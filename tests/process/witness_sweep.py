@@ -30,10 +30,10 @@ from sweep_victims import (
     AnyBus,
     Point,
     Victim,
-    fork,
     payload_of,
 )
 
+from forking import fork
 from nanobus import BusFullError, Gap
 
 SURVIVORS = 3  # in a row: then there are no more steps
@@ -57,7 +57,7 @@ class Sweep(Victim):
             self.words[6] = len(readers)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        os.waitpid(fork(die), 0)
+        os.waitpid(fork(die, HANG_SECONDS), 0)
 
     def prepare(self, work: str, bus: AnyBus) -> None:
         if work in ("register", "adopt", "seal", "reap", "lap"):
@@ -189,18 +189,18 @@ class Sweep(Victim):
             self.words[index] = 0
         shutil.rmtree(self.path, ignore_errors=True)            # a folder, or a file
         self.path.unlink(missing_ok=True)
-        witness = fork(lambda: self.witness(work)) if work != "make" else 0
+        witness = fork(lambda: self.witness(work), HANG_SECONDS) if work != "make" else 0
         while witness and not self.words[0]:
             self.check_end(witness, kill_at, os.WNOHANG)
             time.sleep(0.0002)
         self.steps[:] = struct.pack("<QQ", 0, kill_at)
         os.environ["NANOBUS_STEPS"] = str(self.steps_file)
-        status = os.waitpid(fork(getattr(self, work)), 0)[1]
+        status = os.waitpid(fork(getattr(self, work), HANG_SECONDS), 0)[1]
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         if status and not killed:
             raise SystemExit(f"kill at step {kill_at}: status {status} of the victim")
         self.words[1] = 1
-        self.check_end(witness or fork(lambda: self.witness(work)), kill_at)
+        self.check_end(witness or fork(lambda: self.witness(work), HANG_SECONDS), kill_at)
         assert {one.name for one in self.folder.iterdir()} == {"a"}, list(self.folder.iterdir())
         return killed
 

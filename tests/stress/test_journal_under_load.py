@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loads import load
+from loads import flow, load
 from nanobus import JournalBus, Retention
 
 PLACES = ["file", "memory"]
@@ -16,25 +16,11 @@ def path(request, tmp_path):
     return tmp_path / "journal" if request.param == "file" else None
 
 
-def run(native, bus, writers, readers, count, abort_every=0):
-    """Let `writers` x `count` numbered messages flow to `readers`; return what each reader says."""
-    reading = [bus.reader() for _ in range(readers)]
-    writing = [bus.writer() for _ in range(writers)]
-    with ThreadPoolExecutor(writers + readers) as pool:
-        read = [pool.submit(native.read_numbered, reader, count * writers) for reader in reading]
-        written = [
-            pool.submit(native.write_numbered, writer, source, count, abort_every)
-            for source, writer in enumerate(writing)
-        ]
-        assert [one.result(300) for one in written] == [count] * writers
-        return [one.result(300) for one in read]
-
-
 @pytest.mark.parametrize("path", PLACES, indirect=True)
 def test_four_writers_and_three_readers_roll_through_hundreds_of_segments(native, path):
     count = load(5_000)
     with JournalBus(path, segment_size=4096) as bus:
-        read = run(native, bus, 4, 3, count, abort_every=7)
+        read = flow(native, bus, 4, 3, count, abort_every=7)
         assert bus.statistics().segments > count // 50
     assert len(set(read)) == 1
     assert (read[0][0], read[0][1], read[0][3]) == (4 * count, 0, 0)
@@ -52,7 +38,7 @@ def test_segments_go_behind_readers_and_never_under_them(native, path):
 
         house = pool.submit(keep_house)
         try:
-            read = run(native, bus, 3, 2, count)
+            read = flow(native, bus, 3, 2, count)
         finally:
             ended.set()
         house.result(60)

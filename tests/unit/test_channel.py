@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from nanobus.processes import channel
-from nanobus.processes.channel import LENGTH, Channel, Count, open_pair
+from nanobus.processes.channel import LENGTH, Channel, open_pair
+from nanobus.processes.words import Count
 
 SECONDS = 60
 

@@ -1,6 +1,9 @@
-from typing import Never, TypeVar, final
+from typing import Final, Never, TypeVar, final
 
 _T = TypeVar("_T")
+
+FIRST_LIBRARY_ID: Final[int]
+TIMER_ID: Final[int]
 
 @final
 class Envelope:

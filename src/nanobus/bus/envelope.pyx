@@ -3,10 +3,14 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport UINT64_MAX, uint64_t
 
+from nanobus.core cimport layout
 from nanobus.core.layout cimport SLOT_ALIGNMENT, SlotHeader
 
 from nanobus.bus.codec import find_codec
 from nanobus.errors import DecodeError
+
+FIRST_LIBRARY_ID = layout.FIRST_LIBRARY_ID      # messages with an id from here on are nanobus's own
+TIMER_ID = layout.TIMER_ID
 
 
 @cython.final

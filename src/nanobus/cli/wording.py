@@ -7,11 +7,8 @@ from json import JSONEncoder
 from struct import iter_unpack
 from typing import Any
 
-from nanobus.bus.envelope import Envelope
+from nanobus.bus.envelope import FIRST_LIBRARY_ID, TIMER_ID, Envelope
 from nanobus.schema import Decoder
-
-FIRST_LIBRARY_ID = 0xFF00
-TIMER_ID = 0xFF01
 
 as_json = JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one a call
 

@@ -8,7 +8,9 @@ child        what runs in the child: the worker, and the thread that listens to 
 orphans      the end of a child whose parent is gone, without the GIL
 reports      what the child says of errors and log records
 scribe       writes log records, while supervision goes on
-channel      the socket between the two, and all that is said through it
+words        all that is said between the two
+channel      the socket through which it is said
+alarm        what wakes a thread that polls
 
     messenger                                        child
     JoinHandles - WorkerProcess ---- channel ---- ChildCrew - RunningWorker

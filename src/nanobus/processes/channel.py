@@ -1,17 +1,4 @@
-"""The socket between a messenger and a worker's process, and all that is said through it.
-
-    parent                                child
-    Assignment  ----------------------->            what to be; a forked child has it already
-                <-----------------------  Refused   it cannot be had here: nothing was started
-                <-----------------------  Built     its handlers are made
-    Begin       ----------------------->            every worker is built, or none will start
-                <-----------------------  Logged, Failed, StopWanted, at any time
-    StopAt      ----------------------->            at any time after Begin; the earliest counts
-    Count       ----------------------->            at any time
-                <-----------------------  Counted
-                <-----------------------  ReadLast  it reads no more
-    NobodyReads ----------------------->            nor does any other worker
-                <-----------------------  Done      and then it exits
+"""The socket between a messenger and a worker's process: objects go in at one end and come out at the other.
 
 Each end notices the death of the other one by the end of the stream. An object is a pickle behind its length; what
 may not be read at the other end is a pickle of its own inside, as bytes.
@@ -28,7 +15,6 @@ import struct
 import threading
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from nanobus.running import Completion
@@ -38,93 +24,6 @@ CHUNK = 1 << 16
 PATIENCE_SECONDS = 1.0
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)      # a program may have SIGPIPE end it
 channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """What a child is to be."""
-
-    name: str                               # of the worker
-    parent: int                             # process id
-    main: dict[str, Any]                    # for multiprocessing.spawn.prepare
-    work: bytes                             # pickle of (worker, config)
-    names: tuple[tuple[str, bytes], ...]    # what else an error may name as the culprit, pickle
-    bus: bytes                              # pickle of (function, arguments)
-    descriptors: tuple[int, ...]            # inherited for the bus alone
-    ticket: tuple[int, int, int] | None     # for its place on the bus; None: it has a named cursor
-    log_levels: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Begin:
-    starts: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StopAt:
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    number: int                             # of the question, which the answer repeats
-
-
-@dataclass(frozen=True, slots=True)
-class NobodyReads:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLast:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class StopWanted:
-    drain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    number: int
-    counters: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    counters: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    record: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A HandlerError, in parts."""
-
-    text: str
-    handler: int | None                     # index in worker.handlers
-    message: bytes | None
-    message_text: str | None                # where the message itself cannot be had
-    position: int | None
-    notes: tuple[str, ...]
-    cause: bytes | None
-    traceback: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    error: bytes | None                     # of a NanobusError
-    text: str
-    traceback: str
 
 
 class Channel:
@@ -258,48 +157,6 @@ def close_channels() -> None:
     """In a forked child: they are the parent's, and must end with it."""
     for channel in list(channels):
         channel.forget()
-
-
-class Alarm:
-    """Wakes the thread that polls it. Ringing is safe from any thread and signal handler."""
-
-    def __init__(self) -> None:
-        self.ear, self.bell = socket.socketpair()
-        self.ear.setblocking(False)
-        self.bell.setblocking(False)
-
-    def fileno(self) -> int:
-        return self.ear.fileno()
-
-    def ring(self) -> None:
-        with suppress(OSError):             # full: it rings already; closed: nobody listens any more
-            self.bell.send(b"\0")
-
-    def sleep(self, seconds: float) -> None:
-        """Wait until it rings, but no longer; then hush it."""
-        poll = select.poll()
-        poll.register(self.ear, select.POLLIN)
-        poll.poll(seconds * 1000)
-        self.hush()
-
-    def hush(self) -> bytes:
-        """Return what has been rung: of signals their numbers."""
-        try:
-            return self.ear.recv(CHUNK)
-        except OSError:
-            return b""
-
-    def close(self) -> None:
-        self.ear.close()
-        self.bell.close()
-
-
-def open_process(process: int) -> int | None:
-    """Return a descriptor that is readable once the process has ended; None where there is no such thing."""
-    try:
-        return os.pidfd_open(process)
-    except (AttributeError, OSError):
-        return None
 
 
 os.register_at_fork(after_in_child=close_channels)

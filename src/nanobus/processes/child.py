@@ -21,12 +21,16 @@ from typing import Any
 from nanobus.bus.sharing import SharedBus
 from nanobus.errors import HandlerError
 from nanobus.journaling import describe
-from nanobus.processes.channel import (
-    Alarm,
+from nanobus.processes.alarm import Alarm
+from nanobus.processes.channel import Channel
+from nanobus.processes.launching import let_signals_in, open_process
+from nanobus.processes.orphans import end_with_parent
+from nanobus.processes.placement import opened
+from nanobus.processes.reports import failed, log_to, refused
+from nanobus.processes.words import (
     Assignment,
     Begin,
     Built,
-    Channel,
     Count,
     Counted,
     Done,
@@ -34,12 +38,7 @@ from nanobus.processes.channel import (
     ReadLast,
     StopAt,
     StopWanted,
-    open_process,
 )
-from nanobus.processes.launching import let_signals_in
-from nanobus.processes.orphans import end_when_closed
-from nanobus.processes.placement import opened
-from nanobus.processes.reports import failed, log_to, refused
 from nanobus.routing import Worker
 from nanobus.running import Completion, RunningWorker
 from nanobus.schema import Schema
@@ -73,8 +72,9 @@ class Child:
     def run(self, open_parts: Callable[[Assignment], tuple[Worker, Any]]) -> int:
         """Be the worker until it stops; return the exit code."""
         threading.Thread(target=self._listen, name="nanobus-channel", daemon=True).start()
-        stream = os.dup(self._channel.fileno())
-        threading.Thread(target=end_when_closed, args=(stream, ORPHANED), name="nanobus-orphan", daemon=True).start()
+        parent = self._assignment.parent
+        signs = (os.dup(self._channel.fileno()), open_process(parent), parent, ORPHANED)
+        threading.Thread(target=end_with_parent, args=signs, name="nanobus-orphan", daemon=True).start()
         try:
             running = self._become(*open_parts(self._assignment))
             running.run()
@@ -137,7 +137,7 @@ class Child:
     # ---- what the parent and the system say
 
     def _listen(self) -> None:
-        """Hear until the parent is gone; a child that is deaf must not go on either."""
+        """Hear until the parent ends the stream; a child that is deaf must not go on."""
         try:
             self._hear_everything()
         except BaseException:
@@ -149,15 +149,9 @@ class Child:
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._alarm, select.POLLIN)
-        parent = open_process(self._assignment.parent)
-        if parent is not None:
-            poll.register(parent, select.POLLIN)
-        elif os.getppid() != self._assignment.parent:
-            return
         for word in self._words:
             self._hear(word)
-        ready: set[int] = set()
-        while parent not in ready and not self._channel.closed:
+        while not self._channel.closed:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if self._alarm.fileno() in ready:
                 self._terminate(self._alarm.hush().count(signal.SIGTERM))

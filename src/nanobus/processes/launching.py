@@ -92,6 +92,14 @@ def spawn(name: str, path: Sequence[str], stream: socket.socket, descriptors: Se
     )
 
 
+def open_process(process: int) -> int | None:
+    """Return a descriptor that is readable once the process has ended; None where there is no such thing."""
+    try:
+        return os.pidfd_open(process)
+    except (AttributeError, OSError):
+        return None
+
+
 def hold_back_signals() -> None:
     """Let this thread, and the children that it makes, get no SIGINT and SIGTERM; other threads do."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)

@@ -12,8 +12,10 @@ from contextlib import suppress
 from typing import Any
 
 from nanobus.processes import child, launching
-from nanobus.processes.channel import Alarm, Assignment, Begin, Count, NobodyReads, StopAt, open_pair, open_process
-from nanobus.processes.launching import Forked, Launched, spawn
+from nanobus.processes.alarm import Alarm
+from nanobus.processes.channel import open_pair
+from nanobus.processes.launching import Forked, Launched, open_process, spawn
+from nanobus.processes.words import Assignment, Begin, Count, NobodyReads, StopAt
 from nanobus.routing import Worker
 
 NEWS_SECONDS = 0.01                         # between looks at what nobody tells: the other workers, a silent end

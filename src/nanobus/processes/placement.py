@@ -13,7 +13,7 @@ from typing import Any
 from nanobus.bus.base import Bus
 from nanobus.bus.sharing import SharedBus
 from nanobus.errors import NanobusError, RoutingError
-from nanobus.processes.channel import Assignment
+from nanobus.processes.words import Assignment
 from nanobus.routing import Worker
 
 

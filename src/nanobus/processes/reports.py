@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from nanobus.errors import HandlerError, NanobusError
-from nanobus.processes.channel import Channel, Failed, Logged, Refused
+from nanobus.processes.channel import Channel
+from nanobus.processes.words import Failed, Logged, Refused
 from nanobus.routing import Worker
 
 logger = logging.getLogger("nanobus")

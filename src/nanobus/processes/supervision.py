@@ -17,12 +17,13 @@ from nanobus.bus.circular import CircularBus
 from nanobus.bus.handover import Place
 from nanobus.errors import BusClosedError, HandlerError, NanobusError, WorkerDiedError
 from nanobus.journaling import cursors_of
-from nanobus.processes.channel import Alarm, Built, Counted, Done, Failed, Logged, ReadLast, Refused, StopWanted
+from nanobus.processes.alarm import Alarm
 from nanobus.processes.launching import hold_back_signals
 from nanobus.processes.lives import EXIT_SECONDS, Life
 from nanobus.processes.placement import assignment_of, shared
 from nanobus.processes.reports import handle, handler_error, log, refusal
 from nanobus.processes.scribe import Scribe
+from nanobus.processes.words import Built, Counted, Done, Failed, Logged, ReadLast, Refused, StopWanted
 from nanobus.routing import Worker
 from nanobus.running import Completion, start
 from nanobus.staff import text_of
