@@ -23,6 +23,9 @@
  *      STAMP_BEFORE_PAYLOAD    line 8 before 7
  *      FREED_BEFORE_SETTLED    a dead line is retired whatever became of its claim
  *      RETIRED_BY_ALL          a retirer does not swap itself in as the owner first
+ *      FIRST_STAMP_FIRST       a batch is stamped from its first slot on
+ *
+ * With BATCH the longer claim is one of two slots, cut and stamped when it is committed (slot_writer.pxd).
  */
 #ifndef WRITERS
 #define WRITERS 3                       /* those past LINES come when a line is free */
@@ -62,9 +65,16 @@ bool sealed[END + 1];
 byte deaths;
 chan kill[SURVIVOR + 1] = [0] of { bit };
 
+/* Where a batch is sealed with the length of who wanted its position in vain, its rest is a message of its own. */
+#ifdef BATCH
+#define IS_CUT(p, length)   (claimed[p] == 2 && length == 1 && slot[p + 1].stamp)
+#else
+#define IS_CUT(p, length)   false
+#endif
+
 /* Whatever becomes visible is whole, and as long as what was claimed, so that the next slot starts where it ends. */
 inline check_visible(p) {
-    assert(claimed[p] != 0 && slot[p].size == claimed[p]);
+    assert(claimed[p] != 0 && (slot[p].size == claimed[p] || IS_CUT(p, slot[p].size)));
     assert(slot[p].message == PADDING || slot[p].message == claimant[p] && slot[p].payload == claimant[p])
 }
 
@@ -106,6 +116,37 @@ inline store_stamp() {                  /* line 8 */
     }
 }
 
+inline stamp_slot(p) {                  /* of a batch: from now on it is a claim of its own */
+    atomic {
+        assert(!sealed[p]);
+        claimed[p] = 1;
+        claimant[p] = me;
+        slot[p].stamp = true;
+        check_visible(p)
+    }
+}
+
+inline commit_batch() {
+    atomic {
+        assert(!sealed[position]);
+        slot[position].size = LENGTH;
+        slot[position].payload = me;
+        slot[position].message = me;
+        slot[position + 1].size = 1;
+        slot[position + 1].payload = me;
+        slot[position + 1].message = me
+    };
+#ifdef FIRST_STAMP_FIRST
+    slot[position].size = 1;
+    stamp_slot(position);
+    stamp_slot(position + 1)
+#else
+    stamp_slot(position + 1);
+    slot[position].size = 1;
+    stamp_slot(position)
+#endif
+}
+
 proctype writer(byte me) {
     byte mine, position;
     bool won;
@@ -129,6 +170,12 @@ proctype writer(byte me) {
 #endif
             if
             :: won ->                   /* line 6 is a fence */
+#ifdef BATCH
+                if
+                :: LENGTH == 2 -> commit_batch(); line[mine].length = 0; break
+                :: else
+                fi;
+#endif
 #ifdef STAMP_BEFORE_PAYLOAD
                 store_stamp();
                 fill_slot();
@@ -283,7 +330,7 @@ inline seal(p) {
     :: ARE_DEAD
     fi;
     atomic {                                                                /* settle 7: it writes over no message */
-        assert(claimed[p] == length && life[claimant[p]] == DEAD);
+        assert((claimed[p] == length || IS_CUT(p, length)) && life[claimant[p]] == DEAD);
         assert(!slot[p].stamp || sealed[p]);
         slot[p].size = length;
         slot[p].message = PADDING

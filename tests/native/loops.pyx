@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 from nanobus.bus.base cimport (
     BUS_EMPTY, BUS_FULL, BUS_LAPPED, BUS_OK, BusReader, BusStatus, BusWriter, Slot
 )
+from nanobus.bus.slot_writer cimport batch_size, slot_in_batch
 
 cdef int64_t SECOND_NS = 1_000_000_000
 cdef int64_t PATIENCE_NS = 20 * SECOND_NS       # a wait this long is a hang
@@ -62,6 +63,34 @@ def write_numbered(BusWriter writer not None, int source, uint64_t count, uint64
             (<Numbered *> slot.payload).number = number
             writer.commit(&slot)
             number += 1
+    writer.busy = False
+    return number
+
+
+def write_batches(BusWriter writer not None, int source, uint64_t count, uint32_t batch):
+    """Write `count` messages numbered from 0, in batches; return how many."""
+    cdef uint64_t number = 0
+    cdef uint32_t index, many
+    cdef BusStatus status = BUS_OK
+    cdef Slot claimed, slot
+    writer.busy = True
+    with nogil:
+        while number < count:
+            many = <uint32_t> min(<uint64_t> batch, count - number)
+            status = writer.claim(batch_size(many, sizeof(Numbered)), &claimed)
+            if status == BUS_FULL:
+                status = writer.wait(batch_size(many, sizeof(Numbered)), PATIENCE_NS)
+                if status == BUS_OK:
+                    continue
+            if status != BUS_OK:
+                break
+            for index in range(many):
+                slot_in_batch(&claimed, index, sizeof(Numbered), &slot)
+                slot.header.source = <unsigned short> source
+                slot.header.message = 1
+                (<Numbered *> slot.payload).number = number + index
+            writer.commit_batch(&claimed, many, sizeof(Numbered))
+            number += many
     writer.busy = False
     return number
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from sweep_victims import (
     ABORTED,
+    BATCHES,
     CAPACITY,
     HANG_SECONDS,
     MOMENT,
@@ -156,6 +157,8 @@ class Sweep(Victim):
         states = {number: self.notes[number] for number in range(ROOM) if self.notes[number]}
         allowed = [number for number, state in states.items() if state != ABORTED]
         assert self.found == [number for number in allowed if number in set(self.found)], f"{self.found}, {states}"
+        if work == "write_batch":
+            assert all(len({number in self.found for number in batch}) == 1 for batch in BATCHES), self.found
         missing = [number for number, state in states.items() if state == RETURNED and number not in self.found]
         assert not missing, f"lost {missing}, there are {self.found}"
 

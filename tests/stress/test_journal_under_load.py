@@ -20,7 +20,7 @@ def path(request, tmp_path):
 def test_four_writers_and_three_readers_roll_through_hundreds_of_segments(native, path):
     count = load(5_000)
     with JournalBus(path, segment_size=4096) as bus:
-        read = flow(native, bus, 4, 3, count, abort_every=7)
+        read = flow(native, bus, 4, 3, count, abort_every=7, batches=(5,))
         assert bus.statistics().segments > count // 50
     assert len(set(read)) == 1
     assert (read[0][0], read[0][1], read[0][3]) == (4 * count, 0, 0)

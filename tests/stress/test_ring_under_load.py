@@ -44,6 +44,13 @@ def test_ten_million_messages_reach_every_reader_once_in_one_order(native):
     assert (read[0][0], read[0][1], read[0][3]) == (4 * count, 0, 0)
 
 
+def test_batches_and_single_messages_reach_every_reader_once_in_one_order(native):
+    count = load(500_000)
+    read = flow(native, CircularBus(16384), 4, 3, count, abort_every=7, batches=(2, 33))
+    assert len(set(read)) == 1
+    assert (read[0][0], read[0][1], read[0][3]) == (4 * count, 0, 0)
+
+
 def test_checksums_hold_under_load(native):
     bus = CircularBus(8192, checksum=True, timestamps=True)
     read = flow(native, bus, 3, 3, 5_000, abort_every=11)

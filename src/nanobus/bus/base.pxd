@@ -14,7 +14,7 @@ Full, empty and lapped are outcomes, not errors: C code gets a status, Python me
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from nanobus.core.atomics cimport load_acquire_32
+from nanobus.core.atomics cimport load_acquire_32, store_release_32
 from nanobus.core.layout cimport SlotHeader
 
 cdef enum BusStatus:
@@ -62,6 +62,9 @@ cdef class BusWriter(BusHandle):
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil
     cdef void commit(self, Slot *slot) noexcept nogil
     cdef void abort(self, Slot *slot) noexcept nogil
+    # Commit a claim as a batch: `count` messages of `size` bytes each, of which nobody sees the first before all are
+    # there. See slot_writer.pxd.
+    cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil
     # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil
     # What a returned write promises of the slots before `end`, on a bus that promises more; raises where it cannot.
@@ -153,4 +156,6 @@ cdef inline int note_codec(Bus bus, object codec) except -1:
     return 0
 
 # End another thread's `wait` with BUS_STOPPED: the current one, or the next. From any thread.
-cdef void interrupt(BusHandle handle) noexcept
+cdef inline void interrupt(BusHandle handle) noexcept:
+    store_release_32(&handle.interrupted, 1)
+    handle.bus.wake_all()

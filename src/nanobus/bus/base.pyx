@@ -29,11 +29,6 @@ cdef str CONTRACT_ONLY = "Bus is the contract: use a bus that fulfils it, such a
 cdef object open_buses = weakref.WeakSet()
 
 
-cdef void interrupt(BusHandle handle) noexcept:
-    store_release_32(&handle.interrupted, 1)
-    handle.bus.wake_all()
-
-
 cdef class BusHandle:
     """What readers and writers have in common. They are made by a bus."""
 
@@ -200,6 +195,9 @@ cdef class BusWriter(BusHandle):
         pass
 
     cdef void abort(self, Slot *slot) noexcept nogil:
+        pass
+
+    cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil:
         pass
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:

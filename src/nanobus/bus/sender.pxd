@@ -9,6 +9,8 @@ cdef class Sender:
     cdef readonly uint16_t source
     cdef BusWriter writer
 
+    cdef void fill(self, const Slot *batch, Codec codec, const uint8_t *rows, uint32_t count) noexcept
+
 
 cdef class InPlaceClaim:
     """`with ... as record`: a Record written straight into memory that becomes a message when the block ends well."""

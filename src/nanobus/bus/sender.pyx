@@ -1,16 +1,33 @@
 """Sending from outside any handler, and claiming a Record in place."""
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from nanobus.bus.base cimport NO_CAUSE, Bus, note_codec
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
-from nanobus.core.layout cimport relative_cause, slot_length
+from nanobus.bus.slot_writer cimport batch_size, slot_in_batch
+from nanobus.core.layout cimport SLOT_HEADER_SIZE, relative_cause, slot_length
 
 from threading import get_ident
 
 from nanobus.bus.codec import find_codec
-from nanobus.errors import NanobusError
+from nanobus.errors import EncodeError, MessageError, MessageTooLargeError, NanobusError
+
+
+cdef uint32_t count_in_batch(Codec codec, Py_ssize_t size, uint32_t max_payload) except 0:
+    """Return how many messages `size` bytes are."""
+    cdef uint64_t most = (<uint64_t> max_payload + SLOT_HEADER_SIZE) // slot_length(codec.fixed_size)
+    name = codec.message_type.__qualname__
+    if codec.fixed_size == 0:
+        raise MessageError(f"a batch is of Records, whose payloads have one size; {name} is encoded with {codec.name}")
+    if size == 0 or size % codec.fixed_size:
+        raise EncodeError(f"a batch of {name} must be a multiple of {codec.fixed_size} bytes and not empty, got {size}")
+    if <uint64_t> (size // codec.fixed_size) > most:
+        raise MessageTooLargeError(
+            f"a batch of {name} must be at most {most} messages on this bus, got {size // codec.fixed_size}"
+        )
+    return <uint32_t> (size // codec.fixed_size)
 
 
 @cython.final
@@ -71,6 +88,60 @@ cdef class Sender:
         finally:
             codec.release(&encoded)
         return position
+
+    @cython.critical_section
+    def send_batch(self, message_type, rows, *, timeout=None):
+        """Append many messages of one class at once: nobody sees the first of them before all are there.
+
+        Parameters
+        ----------
+        message_type : Record class
+        rows : bytes-like
+            The payloads, one behind the other, such as a structured array; contiguous. They are copied.
+        timeout : float, optional
+            Seconds to wait for room; None waits for ever. Not used with `overflow="error"`.
+
+        Returns
+        -------
+        range
+            The positions of the messages.
+
+        Raises
+        ------
+        EncodeError
+            The rows are no whole number of payloads, or there is none.
+        MessageTooLargeError
+            Together they take more than one claim can.
+        MessageError, BusFullError, BusClosedError, SchemaMismatchError, SchemaError, OSError
+            As `send`. In every case nothing was sent.
+        """
+        cdef Codec codec = find_codec(message_type)
+        cdef uint32_t count
+        cdef uint64_t length = slot_length(codec.fixed_size)
+        cdef Py_buffer buffer
+        cdef Slot batch
+        PyObject_GetBuffer(rows, &buffer, PyBUF_SIMPLE)
+        try:
+            count = count_in_batch(codec, buffer.len, self.bus.max_payload)
+            note_codec(self.bus, codec)
+            with cython.critical_section(self.writer):      # which `close` takes too
+                self.writer.claim_or_raise(batch_size(count, codec.fixed_size), &batch, timeout)
+                self.fill(&batch, codec, <const uint8_t *> buffer.buf, count)
+                self.writer.commit_batch(&batch, count, codec.fixed_size)
+                if self.writer.ensures:
+                    self.writer.ensure(batch.position + count * length)
+        finally:
+            PyBuffer_Release(&buffer)
+        return range(batch.position, batch.position + count * length, length)
+
+    cdef void fill(self, const Slot *batch, Codec codec, const uint8_t *rows, uint32_t count) noexcept:
+        cdef Slot slot
+        cdef uint32_t index
+        for index in range(count):
+            slot_in_batch(batch, index, codec.fixed_size, &slot)
+            slot.header.source = self.source
+            slot.header.message = codec.message_id
+            memcpy(slot.payload, rows + <size_t> index * codec.fixed_size, codec.fixed_size)
 
     def claim(self, message_type, *, timeout=None):
         """Return a context manager whose block writes a Record in place.

@@ -1,10 +1,10 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport Bus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims
 from nanobus.bus.control cimport ControlBlock, WriterLine
 from nanobus.bus.forking cimport Tie
-from nanobus.core.layout cimport SlotHeader
+from nanobus.core.layout cimport SLOT_HEADER_SIZE, SlotHeader, slot_length
 
 
 cdef class SlotWriter(BusWriter):
@@ -24,6 +24,9 @@ cdef class SlotWriter(BusWriter):
     cdef void leave(self) noexcept
     cdef void commit_slowly(self, Slot *slot) noexcept nogil
     cdef void publish(self, Slot *slot) noexcept nogil
+    cdef int64_t time_of_commit(self) noexcept nogil        # 0 on a bus without timestamps
+    cdef void finish_header(self, SlotHeader *header, int64_t timestamp) noexcept nogil
+    cdef void wake_others(self) noexcept nogil
 
 
 cdef inline void open_slot(Slot *slot, uint64_t position, SlotHeader *header, unsigned int size) noexcept nogil:
@@ -35,3 +38,28 @@ cdef inline void open_slot(Slot *slot, uint64_t position, SlotHeader *header, un
     header.timestamp = 0
     header.crc32c = 0
     header.cause = 0
+
+
+# A batch is one claim of what several slots take, cut into slots only when it is committed, with their stamps written
+# from the last one to the first:
+#
+#     writer.claim(batch_size(count, size), &batch)
+#     for each index: slot_in_batch(&batch, index, size, &slot), fill its header and payload as those of any slot
+#     writer.commit_batch(&batch, count, size)  or  writer.abort(&batch)
+#
+# Until the first stamp it is one unfinished claim, which others wait for, and of a dead writer seal as one. Behind the
+# first slot all is there already. The order matters: whoever died before it had won the same position leaves an intent
+# with another length, and where that ends at a slot whose stamp is there, settle takes it for the length of the claim.
+# What follows must then be there to its end: a reader finds padding, and behind it the rest of the batch.
+
+cdef inline uint32_t batch_size(uint32_t count, uint32_t size) noexcept nogil:
+    """What to claim for `count` messages, at least one, of `size` bytes each. Too much for any bus, where it is."""
+    cdef uint64_t size_in_all = count * slot_length(size) - SLOT_HEADER_SIZE
+    return <uint32_t> size_in_all if size_in_all < UINT32_MAX else UINT32_MAX
+
+
+cdef inline void slot_in_batch(const Slot *batch, uint32_t index, uint32_t size, Slot *slot) noexcept nogil:
+    cdef uint64_t offset = index * slot_length(size)
+    cdef SlotHeader *header = <SlotHeader *> (<uint8_t *> batch.header + offset)
+    # The header of the first says how much is claimed until the commit.
+    open_slot(slot, batch.position + offset, header, size if index else batch.header.size)

@@ -1,4 +1,6 @@
 """Committing and aborting claims, on any bus whose writers have lines in a control block."""
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
 from nanobus.bus.base cimport Bus, BusWriter, Slot
 from nanobus.bus.claims cimport Claims, release_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, WriterLine
@@ -9,7 +11,7 @@ from nanobus.core.atomics cimport (
 )
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport unix_ns
-from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, stamp_of
+from nanobus.core.layout cimport PADDING_ID, SlotHeader, slot_checksum, slot_length, stamp_of
 from nanobus.core.steps cimport step
 
 
@@ -51,27 +53,59 @@ cdef class SlotWriter(BusWriter):
             self.commit_slowly(slot)
             return
         self.publish(slot)
-        fence_light_side()                                  # pairs with fence_heavy_side in pause
-        step()
-        if rarely(load_relaxed_32(&self.control.parked)):
-            wake(self.control)
+        self.wake_others()
 
     cdef void commit_slowly(self, Slot *slot) noexcept nogil:
         """Commit where there is more to do than to publish."""
-        cdef SlotHeader *header = slot.header
         if self.line == NULL:                               # forked: the claim is the parent's
             return
-        if self.control.flags & TIMESTAMPS:
-            header.timestamp = unix_ns()
-        step()
-        if self.control.flags & CHECKSUM:
-            header.crc32c = slot_checksum(header)
+        self.finish_header(slot.header, self.time_of_commit())
         self.publish(slot)
         if self.fence_after_commit:
             fence_full()
-        fence_light_side()
+        self.wake_others()
+
+    cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil:
+        cdef uint64_t length = slot_length(size)
+        cdef uint64_t offset = count * length
+        cdef SlotHeader *header
+        cdef int64_t now
+        if self.line == NULL:
+            return
+        now = self.time_of_commit()
+        store_relaxed(&self.line.committed, self.line.committed + count - 1)    # the first one is counted by `publish`
+        store_relaxed(&self.line.committed_bytes, self.line.committed_bytes + <uint64_t> (count - 1) * size)
+        while True:
+            offset -= length
+            if offset == 0:
+                break
+            header = <SlotHeader *> (<uint8_t *> slot.header + offset)
+            if self.commits_slowly:
+                self.finish_header(header, now)
+            step()
+            store_release(&header.stamp, stamp_of(slot.position + offset, self.key))
         step()
-        if load_relaxed_32(&self.control.parked):
+        slot.header.size = size
+        if self.commits_slowly:
+            self.finish_header(slot.header, now)
+        self.publish(slot)
+        if self.fence_after_commit:
+            fence_full()
+        self.wake_others()
+
+    cdef inline int64_t time_of_commit(self) noexcept nogil:
+        return unix_ns() if self.control.flags & TIMESTAMPS else 0
+
+    cdef inline void finish_header(self, SlotHeader *header, int64_t timestamp) noexcept nogil:
+        header.timestamp = timestamp
+        step()
+        if self.control.flags & CHECKSUM:
+            header.crc32c = slot_checksum(header)
+
+    cdef inline void wake_others(self) noexcept nogil:
+        fence_light_side()                                  # pairs with fence_heavy_side in pause
+        step()
+        if rarely(load_relaxed_32(&self.control.parked)):
             wake(self.control)
 
     cdef inline void publish(self, Slot *slot) noexcept nogil:
