@@ -66,3 +66,10 @@ def record_probe(build_project: Callable[[Path], SimpleNamespace]) -> ModuleType
     """The module tests/native/record_probe.pyx: a codec of Records, called as the bus and the workers call it."""
     probe: ModuleType = build_project(TESTS / "native").record_probe
     return probe
+
+
+@pytest.fixture(scope="session")
+def native_cores(build_project: Callable[[Path], SimpleNamespace]) -> ModuleType:
+    """The module tests/native_cores/native_cores.pyx: native handlers of a user's own."""
+    cores: ModuleType = build_project(TESTS / "native_cores").native_cores
+    return cores

@@ -33,6 +33,7 @@ from nanobus.errors import (
     MessageError,
     MessageTooLargeError,
     NanobusError,
+    NativeHandlerError,
     NotRunningError,
     RecordReleasedError,
     RoutingError,
@@ -50,6 +51,7 @@ from nanobus.journal.journal import JournalBus
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 from nanobus.messages import message
 from nanobus.messenger import JoinHandles, Messenger
+from nanobus.natives import native
 from nanobus.records.record import Record
 from nanobus.replaying import ReplayResult
 from nanobus.routing import Worker
@@ -83,6 +85,7 @@ __all__ = [
     "MessageTooLargeError",
     "Messenger",
     "NanobusError",
+    "NativeHandlerError",
     "NotRunningError",
     "ReaderStatistics",
     "Record",
@@ -110,6 +113,7 @@ __all__ = [
     "i32",
     "i64",
     "message",
+    "native",
     "on",
     "u8",
     "u16",

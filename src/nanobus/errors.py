@@ -144,6 +144,20 @@ class HandlerError(DetailedError):
         self.position = position
 
 
+class NativeHandlerError(DetailedError):
+    """A native handler returned another number than 0; what it tried to send and could not is the `__cause__`.
+
+    Attributes
+    ----------
+    code : int
+        The number. Those below 0 are the ones that sending returns.
+    """
+
+    def __init__(self, text: str, *, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class WorkerDiedError(DetailedError):
     """The process of a worker ended before the worker did, and was not started again.
 

@@ -11,6 +11,7 @@ from nanobus.bus.codec import checked_source_id
 from nanobus.bus.envelope import Gap
 from nanobus.dispatch.outlet import Service
 from nanobus.errors import RoutingError
+from nanobus.natives import NativeMethod
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 Period = float | Callable[[Any], float]
@@ -22,6 +23,8 @@ PERIODS = "__nanobus_periods__"
 def on(*message_types: type) -> Callable[[Method], Method]:
     """Let a method receive messages of these classes, where a route brings them to its handler.
 
+    `on(Quote)(native(function))` lets a C function do so; see `native`.
+
     Raises
     ------
     TypeError
@@ -31,7 +34,8 @@ def on(*message_types: type) -> Callable[[Method], Method]:
         raise TypeError(f"@on takes message classes, got {', '.join(map(repr, message_types)) or 'nothing'}")
 
     def mark(method: Method) -> Method:
-        check_method(method, "@on")
+        if not isinstance(method, NativeMethod):
+            check_method(method, "@on")
         setattr(method, RECEIVES, (*getattr(method, RECEIVES, ()), *message_types))
         return method
 
@@ -67,7 +71,7 @@ def every(seconds: Period) -> Callable[[Method], Method]:
 
 def check_method(method: Any, decorator: str) -> None:
     """Raise unless calling `method` runs its body."""
-    if not callable(method) or isinstance(method, (staticmethod, classmethod, partialmethod)):
+    if not callable(method) or isinstance(method, (staticmethod, classmethod, partialmethod, NativeMethod)):
         raise TypeError(f"{decorator} marks plain methods, got {method!r}")
     if any(kind(method) for kind in (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)):
         raise TypeError(f"{decorator} marks plain methods, and calling {method!r} would not run its body")

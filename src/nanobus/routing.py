@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from nanobus.bus.base import Bus, BusReader
 from nanobus.bus.codec import Codec, checked_source_id, find_codec
+from nanobus.dispatch.native import NativeCall
 from nanobus.dispatch.router import Router
 from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
 from nanobus.handlers import Handler
 from nanobus.journal.cursors import check_name
+from nanobus.natives import NativeCalls, NativeMethod, check_natives, natives_of
 from nanobus.schema import Schema, upcasting_codec
 from nanobus.sharding import CURSOR_ENDING, must_be_decoded, shard_of
 
@@ -211,7 +213,7 @@ def check(workers: Sequence[Worker]) -> None:
     ------
     RoutingError
         Two workers of one name; a handler in two workers, or twice in one; two sources or two messages of one id; a
-        receiver that is not in the worker, or has no `@on` for the message.
+        receiver that is not in the worker, or has no `@on` for the message; a native method that cannot run.
 
     Warns
     -----
@@ -231,6 +233,8 @@ def check(workers: Sequence[Worker]) -> None:
             places[handler] = worker
     check_sources(places, workers)
     check_messages(workers)
+    for handler in places:
+        check_natives(handler)
     for worker in workers:
         check_routes(worker, places)
 
@@ -268,9 +272,11 @@ def check_sources(places: Iterable[type[Handler]], workers: Sequence[Worker]) ->
 
 def check_messages(workers: Sequence[Worker]) -> None:
     routed = [message for worker in workers for _, message in worker.routes]
-    handled = [message for worker in workers for handler in worker.handlers for message in handler.receives]
+    handlers = [handler for worker in workers for handler in worker.handlers]
+    handled = [message for handler in handlers for message in handler.receives]
+    sent = [message for handler in handlers for one in natives_of(handler).values() for message in one.sends]
     owners: dict[int, type] = {}
-    for message in dict.fromkeys([*routed, *handled]):
+    for message in dict.fromkeys([*routed, *handled, *sent]):
         owner = owners.setdefault(codec_in_table(message).message_id, message)
         if owner is not message:
             raise RoutingError(
@@ -327,18 +333,26 @@ def freeze(
 
     With the schema of a journal, old layouts that lie ahead of `reader` are read through their `@upcast`.
     """
-    routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]] = {}
+    routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall]]] = {}
     codecs: dict[int, Codec] = {}
     asked: set[int] = set()
+    translated: set[int] = set()
+    natives = [NativeCalls(handler) if natives_of(type(handler)) else None for handler in handlers]
     for (source, message), receivers in worker.routes.items():
         codec = find_codec(message)
         if schema is not None and reader is not None:
             codec = upcasting_codec(codec, schema, reader)
+        if codec is not find_codec(message):
+            translated.add(codec.message_id)
         if must_be_decoded(worker, message, codec):
             asked.add(codec.message_id)
         codecs[codec.message_id] = codec
         row = routes.setdefault((source_id(source), codec.message_id), [])
         for receiver in receivers:
             index = worker.handlers.index(receiver)
-            row.append((index, getattr(handlers[index], receiver.receives[message])))
-    return Router(routes, codecs, asked)
+            method = getattr(handlers[index], receiver.receives[message])
+            calls = natives[index]
+            if isinstance(method, NativeMethod) and calls is not None:
+                method = calls.call_of(method, message)
+            row.append((index, method))
+    return Router(routes, codecs, asked, translated)

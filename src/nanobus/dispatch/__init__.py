@@ -1,11 +1,14 @@
 """Layer 3: from slots to handler methods and back, compiled.
 
 division     Division: whose shard a message is
+permits      Permit: what native functions may send, and `send`, which they call
+native       NativeCall: a receiver that is a C function; NativeService: the compiled half of one with C state
 router       Router: the frozen vtable, (source, message) -> entries of (function pointer, object)
 outbox       Outbox: what a worker could not send yet, in order
 recording    Recording: takes what handlers send while they run on what is recorded
 outlet       Outlet: what the handlers of one worker send through; Service: the compiled half of a handler
-worker_loop  WorkerLoop: read, skip, decode once, call, flush, tick, wait
+free_loop    FreeLoop: skip, call native receivers, wait, all without the GIL
+worker_loop  WorkerLoop: read, decode once, call, flush, tick; a FreeLoop
 playback     Playback: finds the slots somebody wants, up to an end
 replay_loop  ReplayLoop: hands recorded slots to the loops of several workers
 effects      Effects: finds what handlers sent because of messages

@@ -37,6 +37,7 @@ cdef class Service:
     cdef Outlet outlet                  # None: in no running worker
     cdef unsigned long thread           # the worker's, which alone may look at the outlet; 0: in no running worker
     cdef uint16_t source
+    cdef object permit                  # of its native functions, which ends when the service leaves its worker
     cdef object generator               # random.Random of the message at `generator_position`
     cdef uint64_t generator_position
 

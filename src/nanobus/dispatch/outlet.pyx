@@ -315,6 +315,9 @@ cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1
     service.source = source
     service.thread = 0
     service.outlet = outlet
+    if service.permit is not None:
+        service.permit.end()
+        service.permit = None
     if outlet is not None:
         service.thread = outlet.thread = PyThread_get_thread_ident()
     return 0

@@ -5,10 +5,13 @@
     messages[message] --+                                                            (function pointer, object)
 
 Ids nobody routes have no index, and a row without entries is no row: `find_row` says NULL, without the GIL. Two bytes
-an id up to the highest one used, 24 bytes a row, 40 an entry; a look-up costs the same however many there are.
+an id up to the highest one used, 32 bytes a row, 64 an entry; a look-up costs the same however many there are.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
+
+from nanobus.dispatch.native cimport NativeFunction
+from nanobus.dispatch.permits cimport Grant
 
 cdef enum:
     NO_INDEX = 0xFFFF                   # no user's id is that high
@@ -18,13 +21,25 @@ cdef struct Entry:
     PyObject *(*call)(Entry *entry, PyObject *message) noexcept
     PyObject *function
     PyObject *receiver                  # NULL: `function` takes the message alone
+    NativeFunction native               # a native receiver, which needs none of these; NULL: a Python one
+    void *state
+    void *outlet
+    Grant *grant
     uint32_t handler                    # index in the worker's handlers
 
 cdef struct Row:
     uint32_t first
     uint32_t count
     PyObject *codec
+    uint32_t size                       # bytes a payload must have for native receivers; 0: any number of them
     bint asks                           # only the decoded message can tell whose it is; see division.pxd
+    bint is_free                        # every receiver is native, and nothing else here needs the GIL
+    bint translates                     # older layouts lie ahead: native receivers get what the codec makes of them
+
+
+cdef inline bint runs_freely(const Row *row, uint32_t size) noexcept nogil:
+    """Whether a message of `size` bytes can be handled without the GIL."""
+    return row.is_free and (row.size == 0 or row.size == size)
 
 
 cdef class Router:
@@ -35,6 +50,7 @@ cdef class Router:
     cdef uint32_t source_limit          # ids at or past these have no index
     cdef uint32_t message_limit
     cdef uint32_t message_count
+    cdef bint has_natives
     cdef readonly tuple kept            # the objects behind every pointer
 
 

@@ -2,14 +2,16 @@ from collections.abc import Callable, Container
 from typing import Any, Self, final
 
 from nanobus.bus.codec import Codec
+from nanobus.dispatch.native import NativeCall
 
 @final
 class Router:
     def __new__(
         cls,
-        routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object]]]],
+        routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall]]],
         codecs: dict[int, Codec],
         asked: Container[int] = (),
+        translated: Container[int] = (),
     ) -> Self: ...
     @property
     def kept(self) -> tuple[tuple[Codec, ...], tuple[tuple[object, object], ...]]: ...

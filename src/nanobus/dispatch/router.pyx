@@ -7,6 +7,7 @@ from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from nanobus.bus.codec cimport Codec
+from nanobus.dispatch.native cimport NativeCall
 
 
 cdef extern from "Python.h":
@@ -30,19 +31,22 @@ cdef class Router:
 
     Parameters
     ----------
-    routes : dict of (int, int) -> sequence of (int, callable)
+    routes : dict of (int, int) -> sequence of (int, callable or NativeCall)
         (source id, message id) -> (index of the handler, its method).
     codecs : dict of int -> Codec
         The codec of each message id in `routes`; the router takes the instances that are its worker's own.
     asked : collection of int
         Ids of the messages that have to be decoded before anybody knows whose they are.
+    translated : collection of int
+        Ids of the messages whose codecs read other layouts, too: not before they are encoded anew are their bytes for
+        native receivers.
 
     Notes
     -----
     Immutable. Serves one worker: the codecs it keeps reuse their views.
     """
 
-    def __cinit__(self, dict routes not None, dict codecs not None, asked=()):
+    def __cinit__(self, dict routes not None, dict codecs not None, asked=(), translated=()):
         routes = {key: tuple(receivers) for key, receivers in routes.items()}
         sources = sorted({source for source, _ in routes})
         messages = sorted({message for _, message in routes})
@@ -63,17 +67,12 @@ cdef class Router:
             row.first = used
             row.count = len(handlers)
             row.asks = message in asked
+            row.translates = message in translated
+            row.is_free = not row.asks and not row.translates
             for handler, method in handlers:
-                if isinstance(method, MethodType):
-                    function, receiver = method.__func__, method.__self__
-                    self.entries[used].call = call_method
-                    self.entries[used].receiver = <PyObject *> receiver
-                else:
-                    function, receiver = method, None
-                    self.entries[used].call = call_function
-                self.entries[used].function = <PyObject *> function
                 self.entries[used].handler = handler
-                kept.append((function, receiver))
+                self.has_natives = self.has_natives or isinstance(method, NativeCall)
+                kept.append(fill(&self.entries[used], row, method))
                 used += 1
         self.kept = (tuple(private.values()), tuple(kept))
 
@@ -87,6 +86,28 @@ cdef class Router:
         """Return how many receivers a message from `source` has here."""
         cdef Row *row = find_row(self, source, message)
         return row.count if row != NULL else 0
+
+
+cdef object fill(Entry *entry, Row *row, method):
+    """Make `entry` call `method`; return what has to live as long."""
+    cdef NativeCall native
+    if isinstance(method, NativeCall):
+        native = <NativeCall> method
+        entry.native = native.function
+        entry.state = native.state
+        entry.outlet = native.outlet
+        entry.grant = native.grant
+        row.size = native.size
+        return native, None
+    row.is_free = False
+    function, receiver = method, None
+    entry.call = call_function
+    if isinstance(method, MethodType):
+        function, receiver = method.__func__, method.__self__
+        entry.call = call_method
+        entry.receiver = <PyObject *> receiver
+    entry.function = <PyObject *> function
+    return function, receiver
 
 
 cdef void *allocate(size_t count, size_t size) except NULL:

@@ -1,9 +1,8 @@
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
-from nanobus.bus.base cimport BUS_OK, BusReader, BusStatus, Slot
-from nanobus.dispatch.division cimport Division
-from nanobus.dispatch.outlet cimport Outlet
-from nanobus.dispatch.router cimport Entry, Row, Router
+from nanobus.bus.base cimport BUS_OK, BusStatus, Slot
+from nanobus.dispatch.free_loop cimport FreeLoop
+from nanobus.dispatch.router cimport Entry, Row
 
 
 cdef class Timer:
@@ -17,34 +16,26 @@ cdef class Timer:
     cdef bint under_way                 # its message is on the bus and was not handled yet
 
 
-cdef class WorkerLoop:
-    cdef readonly Outlet outlet
-    cdef BusReader reader
-    cdef Router router
-    cdef Division division              # None: every message that has a receiver is for this loop
+cdef class WorkerLoop(FreeLoop):
     cdef object on_failure              # (handler index, message, position, error) -> whether to go on
     cdef object on_gap                  # (Gap) -> None
     cdef tuple timers
     cdef tuple turn_hooks               # (handler index, bound on_loop)
-    cdef bint has_turn_hooks
-    cdef int64_t idle_ns                # longest wait of a worker with turn hooks
-    cdef int64_t next_due               # monotonic ns; highest i64: no timers
-    cdef uint64_t stop_at               # atomic: handle no slot at or past it
-    cdef bint failed
     cdef object broken                  # what `on_failure` itself raised; raised by `run` in turn
     cdef bint decoding
     cdef bint alone                     # hardly any other thread of this process wants the GIL
-    cdef readonly uint64_t handled      # messages that had a receiver here
-    cdef readonly uint64_t skipped      # messages that had none, or were another shard's
+    cdef bint answered                  # a Python handler ran in this turn
     cdef readonly uint64_t failures     # calls that raised
 
     cdef BusStatus deliver(self) except? BUS_OK
     cdef void pass_on(self) noexcept
-    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1
     cdef bint answers_for(self, uint64_t position, error) except -1
-    cdef int call_receivers(self, Row *row, object message, uint64_t position) except -1
+    cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1
+    cdef int call_native_among(self, Row *row, Entry *entry, object message, Slot *slot) except -1
+    cdef int begin_native_use(self) except -1
+    cdef int end_native_use(self) except -1
     cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
     cdef int fail_to_decode(self, error) except -1
@@ -53,8 +44,6 @@ cdef class WorkerLoop:
     cdef int write_due_timers(self) except -1
     cdef int run_turn_hooks(self) except -1
     cdef bint waits_a_moment(self) noexcept
-    cdef BusStatus skip_unrouted(self) noexcept nogil
-    cdef int64_t rest_ns(self, int64_t until) noexcept nogil
     cdef int end_claim(self, object handler, object message, object position) except -1
     cdef int tell_gap(self) except -1
     cdef void forget_ticks(self)

@@ -4,6 +4,7 @@ from typing import Self, final
 from nanobus.bus.base import BusReader
 from nanobus.bus.envelope import Gap
 from nanobus.dispatch.division import Division
+from nanobus.dispatch.free_loop import FreeLoop
 from nanobus.dispatch.outlet import Outlet, Service
 from nanobus.dispatch.router import Router
 
@@ -20,7 +21,7 @@ class Timer:
     ) -> Self: ...
 
 @final
-class WorkerLoop:
+class WorkerLoop(FreeLoop):
     def __new__(
         cls,
         reader: BusReader,
@@ -33,12 +34,6 @@ class WorkerLoop:
         on_gap: Callable[[Gap], object],
         division: Division | None = None,
     ) -> Self: ...
-    @property
-    def outlet(self) -> Outlet: ...
-    @property
-    def handled(self) -> int: ...
-    @property
-    def skipped(self) -> int: ...
     @property
     def failures(self) -> int: ...
     def run(self) -> None: ...

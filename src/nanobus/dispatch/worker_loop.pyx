@@ -4,24 +4,26 @@
             flush the outbox         what the bus had no room for
             write due timers         as messages, so that they have a position and replay
             on_loop hooks
-            nothing there? wait      GIL released, up to the next timer; then, still without the GIL, skip whatever
-                                     nobody here listens to. In a process of its own first for a moment with the GIL
+            nothing there? go on     GIL released, see free_loop: skip whatever nobody here listens to, call receivers
+                                     that are all native, wait up to the next timer. In a process of its own a worker
+                                     whose Python handlers had something to do waits for a moment with the GIL before
 
 A handler that raises is reported with its message and position; the callback decides whether the loop goes on.
 """
 import threading
 
 cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
     interrupt, was_closed
 )
-from nanobus.bus.codec cimport Codec
+from nanobus.bus.codec cimport Codec, EncodedMessage
 from nanobus.bus.envelope cimport Gap
 from nanobus.bus.refusals cimport checksum_error
 from nanobus.core.atomics cimport load_acquire, store_release
@@ -29,8 +31,10 @@ from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.division cimport Division, shard_at
+from nanobus.dispatch.free_loop cimport FreeLoop
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
-from nanobus.dispatch.router cimport Entry, Router, Row, find_row
+from nanobus.dispatch.permits cimport native_error, take_refusal
+from nanobus.dispatch.router cimport Entry, Router, Row, runs_freely
 
 from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
 
@@ -41,7 +45,6 @@ cdef tuple OF_THE_PLACE = (MemoryError, OSError, ImportError)
 cdef enum:
     BATCH = 512                         # slots a turn: timers and hooks are looked at in between
     SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
-    OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
     MOMENT_NS = 1_000                   # an answer from another processor comes sooner
 
 
@@ -65,7 +68,7 @@ cdef class Timer:
 
 
 @cython.final
-cdef class WorkerLoop:
+cdef class WorkerLoop(FreeLoop):
     """Reads the bus for the handlers of one worker.
 
     Parameters
@@ -115,7 +118,6 @@ cdef class WorkerLoop:
     def run(self):
         """Handle messages until `stop`, a failure that the callback does not forgive, or the closing of the bus."""
         cdef BusStatus status = BUS_OK
-        cdef uint64_t handled = 0
         # The worker of a process of its own has its main thread; beside it one listens to the parent, and sleeps.
         self.alone = threading.current_thread() is threading.main_thread()
         with cython.critical_section(self.reader):
@@ -140,12 +142,14 @@ cdef class WorkerLoop:
                 if self.turn_hooks:
                     self.run_turn_hooks()
                 if status == BUS_EMPTY and not self.failed:
-                    if self.alone and self.handled != handled:      # a handler ran: who wanted the GIL could have it
-                        handled = self.handled
+                    if self.alone and self.answered:    # who wanted the GIL could have it meanwhile
+                        self.answered = False
                         if self.waits_a_moment():
                             continue
+                    self.begin_native_use()
                     with nogil:
-                        status = self.skip_unrouted()
+                        status = self.run_freely()
+                    self.end_native_use()
                     if status == BUS_LAPPED:            # told once: `deliver` will not hear of it
                         self.tell_gap()
                 if status == BUS_STOPPED and self.reader.closed:
@@ -181,7 +185,7 @@ cdef class WorkerLoop:
         return self.outlet.outbox.count
 
     cdef BusStatus deliver(self) except? BUS_OK:
-        """Handle a batch; the status that ended it (BUS_EMPTY also after many slots without a receiver here)."""
+        """Handle a batch; the status that ended it (BUS_EMPTY also where the next ones need no GIL)."""
         cdef Slot slot
         cdef Row *row
         cdef BusStatus status
@@ -202,6 +206,9 @@ cdef class WorkerLoop:
                 return status
             row = self.find_own_row(&slot)
             if row != NULL:
+                if runs_freely(row, slot.header.size):
+                    self.answered = False               # no answer is to be waited for: there is something to do
+                    return BUS_EMPTY
                 skips = 0
                 self.dispatch(row, &slot)
             elif slot.header.message == TIMER_ID:
@@ -222,23 +229,22 @@ cdef class WorkerLoop:
         if not self.failed:
             self.reader.advance()
 
-    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil:
-        """Who receives a message here; NULL also where it is another shard's."""
-        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
-        if row == NULL or self.division is None or row.asks or self.division.shard_in(slot) == self.outlet.shard:
-            return row
-        return NULL
-
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
         if rarely(row.asks):
             return self.ask_and_dispatch(row, slot)
         self.handled += 1
+        if runs_freely(row, slot.header.size):
+            self.begin_native_use()
+            self.call_natives(row, slot)
+            self.end_native_use()
+            return 0
+        self.answered = True
         self.outlet.position = slot.position
         self.outlet.timestamp = slot.header.timestamp
         self.decoding = True                            # an error from here on is caught in `run`, once a batch
         message = (<Codec> row.codec).decode(slot.payload, slot.header.size)
         self.decoding = False
-        return self.call_receivers(row, message, slot.position)
+        return self.call_receivers(row, message, slot)
 
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1:
         """Decode a message to see whose it is, and let that of another shard go."""
@@ -259,7 +265,7 @@ cdef class WorkerLoop:
         self.handled += ours
         self.skipped += not ours
         if fits:
-            return self.call_receivers(row, message, slot.position)
+            return self.call_receivers(row, message, slot)
         if decoded:
             (<Codec> row.codec).settle(message)
         self.outlet.position = NO_CAUSE
@@ -276,21 +282,68 @@ cdef class WorkerLoop:
             return True
         return shard_at(self.division, position) == self.outlet.shard
 
-    cdef int call_receivers(self, Row *row, object message, uint64_t position) except -1:
+    cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1:
         cdef Entry *entry = &self.router.entries[row.first]
         cdef Entry *end = entry + row.count
         cdef PyObject *result
         while entry != end and not self.failed:
+            if rarely(entry.native != NULL):
+                self.call_native_among(row, entry, message, slot)
+                entry += 1
+                continue
             result = entry.call(entry, <PyObject *> message)
             if result != NULL:
                 Py_DECREF(<object> result)
             if rarely(result == NULL or self.outlet.claimed is not None):
-                self.end_badly(entry, message, position, result == NULL)
+                self.end_badly(entry, message, slot.position, result == NULL)
             entry += 1
         (<Codec> row.codec).settle(message)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
         return 0
+
+    cdef int call_native_among(self, Row *row, Entry *entry, object message, Slot *slot) except -1:
+        """Call a native receiver of a message that is decoded, with the GIL held."""
+        cdef EncodedMessage encoded
+        self.begin_native_use()
+        try:
+            if not row.translates:
+                self.call_native(row, entry, slot, slot.payload, slot.header.size)
+                return 0
+            (<Codec> row.codec).encode(message, &encoded)
+            self.call_native(row, entry, slot, encoded.payload, <uint32_t> encoded.size)
+            (<Codec> row.codec).release(&encoded)
+        except BaseException as error:
+            self.fail(entry.handler, message, slot.position, error)
+        finally:
+            self.end_native_use()
+        return 0
+
+    cdef int begin_native_use(self) except -1:
+        """Native handlers may send without the GIL: nobody frees the writer's line meanwhile."""
+        if self.router.has_natives:
+            with cython.critical_section(self.outlet.writer):
+                self.outlet.writer.begin_use()
+        return 0
+
+    cdef int end_native_use(self) except -1:
+        if self.router.has_natives:
+            with cython.critical_section(self.outlet.writer):
+                self.outlet.writer.end_use()
+        return 0
+
+    cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept:
+        message = None
+        try:
+            refusal = take_refusal(entry.grant)
+            if result != 0 or refusal is not None and not isinstance(refusal, Exception):
+                message = copy_of(row, slot)
+                self.fail(entry.handler, message, slot.position, native_error(result, refusal))
+            if self.outlet.claimed is not None:
+                self.end_claim(entry.handler, message, slot.position)
+        except BaseException as error:                  # nobody to raise it to
+            self.broken = error
+            self.failed = True
 
     cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1:
         """A call raised, or left a claim open."""
@@ -365,6 +418,7 @@ cdef class WorkerLoop:
             ):
                 timer.under_way = False
                 self.handled += 1
+                self.answered = True
                 self.outlet.position = slot.position
                 self.outlet.timestamp = slot.header.timestamp
                 try:
@@ -410,47 +464,20 @@ cdef class WorkerLoop:
     cdef bint waits_a_moment(self) noexcept:
         """Whether the next slot comes so soon that releasing the GIL, and taking it again, would take longer.
 
-        `skip_unrouted` does the rest: an interruption that ends this wait is found in what caused it, and nothing
+        `run_freely` does the rest: an interruption that ends this wait is found in what caused it, and nothing
         that lies unread for a moment is lost.
         """
         return not self.outlet.outbox.count and self.reader.wait(MOMENT_NS) == BUS_OK
 
-    cdef BusStatus skip_unrouted(self) noexcept nogil:
-        """Wait for a slot somebody here listens to, or for whatever else the loop has to do."""
-        cdef Slot slot
-        cdef BusStatus status
-        cdef int64_t rest
-        cdef int64_t until = monotonic_ns() + self.idle_ns if self.has_turn_hooks else INT64_MAX
-        cdef uint32_t skips = 0
-        while self.reader.cursor < load_acquire(&self.stop_at):
-            status = self.reader.peek(&slot)
-            if status == BUS_EMPTY:
-                rest = self.rest_ns(until)
-                if rest <= 0:
-                    return BUS_EMPTY
-                status = self.reader.wait(rest)
-                if status != BUS_OK or self.outlet.outbox.count:
-                    return status
-                continue
-            if status != BUS_OK or slot.header.message == TIMER_ID:
-                return status
-            if self.find_own_row(&slot) != NULL:
-                return BUS_OK
-            self.skipped += 1
-            self.reader.advance()
-            skips += 1
-            if skips == BATCH or until != INT64_MAX and monotonic_ns() >= until:
-                return BUS_OK                           # the loop's other duties
-        return BUS_STOPPED
 
-    cdef int64_t rest_ns(self, int64_t until) noexcept nogil:
-        cdef int64_t rest = INT64_MAX
-        until = min(until, self.next_due)
-        if until != INT64_MAX:
-            rest = until - monotonic_ns()
-        if self.outlet.outbox.count:
-            rest = min(rest, OUTBOX_RETRY_NS)
-        return rest
+cdef object copy_of(Row *row, Slot *slot):
+    """Return the message in a slot, to be shown, with bytes of its own; None where it cannot be decoded."""
+    try:
+        return (<Codec> row.codec).decode_payload(
+            PyBytes_FromStringAndSize(<const char *> slot.payload, slot.header.size)
+        )
+    except Exception:
+        return None
 
 
 cdef int raise_what_is_set() except -1:

@@ -1,0 +1,40 @@
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport BusReader, BusStatus, Slot
+from nanobus.dispatch.division cimport Division
+from nanobus.dispatch.outlet cimport Outlet
+from nanobus.dispatch.router cimport Entry, Router, Row
+
+
+cdef class FreeLoop:
+    cdef readonly Outlet outlet
+    cdef BusReader reader
+    cdef Router router
+    cdef Division division              # None: every message that has a receiver is for this loop
+    cdef bint has_turn_hooks
+    cdef int64_t idle_ns                # longest wait of a worker with turn hooks
+    cdef int64_t next_due               # monotonic ns; highest i64: no timers
+    cdef uint64_t stop_at               # atomic: handle no slot at or past it
+    cdef bint failed
+    cdef readonly uint64_t handled      # messages that had a receiver here
+    cdef readonly uint64_t skipped      # messages that had none, or were another shard's
+
+    # Whatever needs no GIL, and waiting; the status that ended it, BUS_OK where the GIL is needed.
+    @cython.final
+    cdef BusStatus run_freely(self) noexcept nogil
+
+    @cython.final
+    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil
+
+    @cython.final
+    cdef void call_natives(self, Row *row, Slot *slot) noexcept nogil
+
+    @cython.final
+    cdef void call_native(self, Row *row, Entry *entry, Slot *slot, const void *payload, uint32_t size) noexcept nogil
+
+    @cython.final
+    cdef int64_t rest_ns(self, int64_t until) noexcept nogil
+
+    # A native receiver has returned `result`: that, or what it did meanwhile, is an error.
+    cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept

@@ -1,0 +1,128 @@
+"""The half of a worker's loop that runs without the GIL.
+
+    nothing there?        wait, up to the next timer, or until there is another duty
+    no receiver here      skip
+    native receivers      call them, one after the other, advance
+    anything else         back to the other half: Python receivers, ticks, errors, an outbox to flush, hooks
+
+It looks at the clock, and whether anybody wants something of the other half, once a batch.
+"""
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint32_t, uint64_t
+
+from nanobus.bus.base cimport BUS_EMPTY, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, Slot
+from nanobus.core.atomics cimport load_acquire
+from nanobus.core.branches cimport rarely
+from nanobus.core.clock cimport monotonic_ns
+from nanobus.core.layout cimport SLOT_ALIGNMENT, TIMER_ID
+from nanobus.dispatch.native cimport NativeMessage
+from nanobus.dispatch.router cimport Entry, Row, find_row, runs_freely
+
+
+cdef enum:
+    BATCH = 512                         # slots between looks at the clock
+    LONGEST_RUN_NS = 50_000_000         # without the GIL while there are messages: signals wait for it
+    OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
+
+
+cdef class FreeLoop:
+    """What a WorkerLoop does without the GIL: it waits, skips, and calls native receivers.
+
+    Notes
+    -----
+    For one thread, which has the reader and the writer of the outlet in use.
+    """
+
+    cdef BusStatus run_freely(self) noexcept nogil:
+        cdef Slot slot
+        cdef Row *row
+        cdef BusStatus status
+        cdef int64_t rest
+        cdef int64_t until = monotonic_ns() + self.idle_ns if self.has_turn_hooks else INT64_MAX
+        cdef int64_t latest = 0         # when to look for signals; 0: there was no batch yet
+        cdef uint32_t count = 0
+        cdef bint called = False
+        while self.reader.cursor < load_acquire(&self.stop_at):
+            status = self.reader.peek(&slot)
+            if status == BUS_EMPTY:
+                if called and (self.has_turn_hooks or self.outlet.stop_wanted or self.outlet.outbox.count):
+                    return BUS_OK
+                rest = self.rest_ns(until)
+                if rest <= 0:
+                    return BUS_EMPTY
+                status = self.reader.wait(rest)
+                if status != BUS_OK or self.outlet.outbox.count:
+                    return status
+                continue
+            if status != BUS_OK or slot.header.message == TIMER_ID:
+                return status
+            row = self.find_own_row(&slot)
+            if row == NULL:
+                self.skipped += 1
+            elif runs_freely(row, slot.header.size):
+                called = True
+                self.handled += 1
+                self.call_natives(row, &slot)
+                if rarely(self.failed):
+                    return BUS_OK
+            else:
+                return BUS_OK
+            self.reader.advance()
+            count += 1
+            if rarely(count % BATCH == 0):
+                if latest == 0:
+                    latest = min(min(until, self.next_due), monotonic_ns() + LONGEST_RUN_NS)
+                if (
+                    self.outlet.outbox.count or self.outlet.stop_wanted or called and self.has_turn_hooks
+                    or monotonic_ns() >= latest
+                ):
+                    return BUS_OK
+        return BUS_STOPPED
+
+    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil:
+        """Who receives a message here; NULL also where it is another shard's."""
+        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
+        if row == NULL or self.division is None or row.asks or self.division.shard_in(slot) == self.outlet.shard:
+            return row
+        return NULL
+
+    cdef void call_natives(self, Row *row, Slot *slot) noexcept nogil:
+        """Call every receiver of a row that has none but native ones."""
+        cdef Entry *entry = &self.router.entries[row.first]
+        cdef Entry *end = entry + row.count
+        self.outlet.position = slot.position
+        self.outlet.timestamp = slot.header.timestamp
+        while entry != end and not self.failed:
+            self.call_native(row, entry, slot, slot.payload, slot.header.size)
+            entry += 1
+        self.outlet.position = NO_CAUSE
+        self.outlet.timestamp = 0
+
+    cdef void call_native(
+        self, Row *row, Entry *entry, Slot *slot, const void *payload, uint32_t size
+    ) noexcept nogil:
+        cdef NativeMessage message
+        cdef int32_t result
+        message.position = slot.position
+        message.cause = UINT64_MAX
+        if slot.header.cause:
+            message.cause = slot.position - <uint64_t> slot.header.cause * SLOT_ALIGNMENT
+        message.timestamp = slot.header.timestamp
+        message.size = size
+        message.source = slot.header.source
+        message.message_id = slot.header.message
+        result = entry.native(&message, payload, entry.outlet, entry.state)
+        if rarely(result != 0 or entry.grant.refusal != NULL or self.outlet.claimed is not None):
+            with gil:
+                self.end_badly_natively(row, entry, slot, result)
+
+    cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept:
+        self.failed = True
+
+    cdef int64_t rest_ns(self, int64_t until) noexcept nogil:
+        cdef int64_t rest = INT64_MAX
+        until = min(until, self.next_due)
+        if until != INT64_MAX:
+            rest = until - monotonic_ns()
+        if self.outlet.outbox.count:
+            rest = min(rest, OUTBOX_RETRY_NS)
+        return rest

@@ -1,0 +1,13 @@
+from typing import Self, final
+
+from nanobus.bus.codec import Codec
+from nanobus.dispatch.outlet import Service
+
+@final
+class Permit:
+    def __new__(cls, service: Service, sends: list[tuple[Codec, int]]) -> Self: ...
+    @property
+    def number(self) -> int: ...
+    def end(self) -> None: ...
+
+def send_address() -> int: ...
