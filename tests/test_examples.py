@@ -25,8 +25,9 @@ from nanobus import JournalBus
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TIMEOUT = 60
-NAMES = {"ping_pong", "protobuf", "telemetry", "two_programs", "zero_copy"}
-WITHOUT_MSGSPEC = {"protobuf", "zero_copy"}
+NAMES = {"native_cython", "native_numba", "ping_pong", "protobuf", "telemetry", "two_programs", "zero_copy"}
+WITHOUT_MSGSPEC = {"native_cython", "native_numba", "protobuf", "zero_copy"}
+BUILDING = 300  # seconds for an example that compiles something first
 
 
 def command(name: str, *arguments: str | Path) -> list[str]:
@@ -35,9 +36,9 @@ def command(name: str, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", str(EXAMPLES / name / "main.py"), *map(str, arguments)]
 
 
-def run(folder: Path, name: str, *arguments: str | Path) -> str:
+def run(folder: Path, name: str, *arguments: str | Path, timeout: float = TIMEOUT) -> str:
     """Run an example to its good end in `folder`; return what it printed."""
-    done = subprocess.run(command(name, *arguments), cwd=folder, timeout=TIMEOUT, capture_output=True, text=True)
+    done = subprocess.run(command(name, *arguments), cwd=folder, timeout=timeout, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -67,6 +68,20 @@ def test_ping_pong_ends_by_itself_with_the_last_message_heard_by_all(tmp_path: P
     printed = run(tmp_path, "ping_pong")
     assert "10000 pings, 9999 pongs" in printed
     assert "C heard all 19999 of them, the last was 'Ping 10000'" in printed
+
+
+def test_a_handler_of_a_users_own_cython_module_is_built_and_decides(tmp_path: Path) -> None:
+    printed = run(tmp_path, "native_cython", timeout=BUILDING)
+    assert "17525 of 20000 orders were accepted" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_handler_that_numba_compiles_makes_bars_of_trades(tmp_path: Path) -> None:
+    printed = run(tmp_path, "native_numba", timeout=BUILDING)
+    if importlib.util.find_spec("numba") is None:
+        assert printed == "there is no numba for this Python: nothing to show\n"
+    else:
+        assert "25500 trades made 26 bars, the last of 500 trades" in printed
 
 
 def test_protobuf_classes_travel_between_workers(tmp_path: Path) -> None:

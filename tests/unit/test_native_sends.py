@@ -12,10 +12,16 @@ from nanobus import (
     HandlerError,
     JournalBus,
     Messenger,
+    Record,
     Worker,
+    i64,
+    message,
     native,
     on,
+    upcast,
 )
+from nanobus.codecs import codec_for
+from nanobus.journaling import write_down
 from nanobus.natives import send_function
 from native_services import (
     OUTSIDE,
@@ -228,3 +234,38 @@ def test_a_synced_journal_keeps_its_promise_for_native_sends(tmp_path, native_co
         _, answers, _ = run(multiplying(native_cores), Question(1, 0), Question(2, 0), bus=journal)
         assert journal.statistics().durable == journal.head
     assert answers == [1, 2]
+
+
+def test_an_older_layout_is_handed_over_as_what_its_upcast_makes_of_it(tmp_path, native_cores):
+    class Old(Record):
+        value: i64
+
+    @message(id=1290)
+    class Now(Record):
+        value: i64
+        more: i64
+
+    old = codec_for(Old, 1290)
+
+    @upcast(Now, from_fingerprint=old.fingerprint)
+    def upcast_old(one):
+        return Now(100 + one.value, 0)
+
+    class Noting(Handler, id=97):
+        def __init__(self, config):
+            super().__init__(config)
+            self.tally = bytearray(72)
+
+        numbers = on(Now)(native(native_cores.ADDRESSES["tally"], state="tally"))
+
+    with JournalBus(tmp_path / "journal") as journal:
+        write_down(journal, [old], {})
+        journal.write(OUTSIDE, 1290, struct.pack("q", 5))
+    with JournalBus(tmp_path / "journal") as journal:
+        messenger = Messenger(journal, [Worker("a", [Noting], {(OUTSIDE, Now): [Noting]}, cursor="a")])
+        with messenger.run() as handles:
+            journal.sender(OUTSIDE).send(Now(7, 0))
+            handles.stop(drain=True, timeout=SECONDS)
+        result = messenger.replay(journal)
+    seen = fields(result.handlers[Noting].tally, native_cores)
+    assert (seen["count"], seen["sum"], seen["size"]) == (2, 112, 16)
