@@ -26,7 +26,7 @@ cdef enum:
     INDEX_BITS = 16
     MOST_GRANTS = 0x10000
 
-MEANINGS = {
+cdef dict MEANINGS = {
     NATIVE_FULL: "there was no room for what it sent",
     NATIVE_WRONG_SIZE: "what it sent has another size than its class, or than the bus takes",
     NATIVE_NOT_DECLARED: "it sent a message that `sends` of its handler's native methods does not name",
