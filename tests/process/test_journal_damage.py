@@ -31,14 +31,14 @@ def run(script, folder, *arguments):
 
 
 @pytest.mark.parametrize("kind", ["flip", "cut", "flip_killed"])
-def test_damaged_journal_shows_its_sound_messages_or_refuses_by_name(tmp_path, kind):
-    figures = run("corruption_sweep.py", tmp_path, kind, STRIDE)
+def test_damaged_journal_shows_its_sound_messages_or_refuses_by_name(folder, kind):
+    figures = run("corruption_sweep.py", folder, kind, STRIDE)
     assert figures["damages"] > (500 if kind == "flip_killed" else 7_000)
     assert figures["refused"] + figures["whole"] + figures["prefix"] + figures["skipped_one"] == figures["damages"]
 
 
-def test_power_loss_takes_nothing_that_was_promised_and_leaves_no_ghost(tmp_path):
-    figures = run("power_loss.py", tmp_path, 1, ROUNDS)
+def test_power_loss_takes_nothing_that_was_promised_and_leaves_no_ghost(folder):
+    figures = run("power_loss.py", folder, 1, ROUNDS)
     assert figures["power_losses"] >= ROUNDS
     assert figures["pages_lost"] > ROUNDS
     assert figures["messages_cut"] > 0

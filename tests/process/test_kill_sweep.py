@@ -6,7 +6,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,17 +24,10 @@ STRIDE = int(os.environ.get("NANOBUS_SWEEP_STRIDE", "61"))
 WITNESS_STRIDE = int(os.environ.get("NANOBUS_WITNESS_STRIDE", "7"))
 
 
-@pytest.fixture
-def folder():
-    """In memory where that can be had: what is swept is the order of steps, not the disk."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as path:
-        yield path
-
-
 @pytest.mark.parametrize("work", ["write_none", "write_commit", "overtake", "keep"])
 def test_journal_keeps_what_returned_wherever_a_process_is_killed(folder, work):
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "kill_sweep.py"), folder, work, str(STRIDE)],
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "kill_sweep.py"), str(folder), work, str(STRIDE)],
         capture_output=True, text=True, timeout=1500,
     )
     assert run.returncode == 0, run.stderr + run.stdout
@@ -65,7 +57,7 @@ def test_witness_goes_on_wherever_a_process_is_killed(folder, kind, work, fewest
     stride = WITNESS_STRIDE if fewest >= FEWEST_OF_THE_LONG else 1
     first = random.randint(1, stride)
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "witness_sweep.py"), folder, kind, work,
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "witness_sweep.py"), str(folder), kind, work,
          str(stride), str(first)],
         capture_output=True, text=True, timeout=1500,
     )
