@@ -109,16 +109,6 @@ cdef class AppendWriter(BusWriter):
         slot.header.message = PADDING_ID
         self.publish(slot)
 
-    cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil:
-        cdef uint64_t offset = count * slot_length(size)
-        cdef SlotHeader *header
-        slot.header.size = size
-        while offset:                   # the last one first: behind a slot that is seen everything is there
-            offset -= slot_length(size)
-            header = self.log.at(slot.position + offset)
-            store_release(&header.stamp, stamp_of(slot.position + offset, KEY))
-        self.claimed = False
-
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         return BUS_FULL                 # for ever
 

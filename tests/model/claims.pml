@@ -23,7 +23,10 @@
  *      STAMP_BEFORE_PAYLOAD    line 8 before 7
  *      FREED_BEFORE_SETTLED    a dead line is retired whatever became of its claim
  *      RETIRED_BY_ALL          a retirer does not swap itself in as the owner first
- *      FIRST_STAMP_FIRST       a batch is stamped from its first slot on
+ *      FIRST_STAMP_FIRST       7b comes behind the first slot's stamp
+ *      NO_MARK                 7a is left out
+ *      LENGTH_OF_ANOTHER       settle 4 does not look whether the intent is still for that position
+ *      STAMPS_STAY             settle 7 does not clear the stamps within
  *
  * With BATCH the longer claim is one of two slots, cut and stamped when it is committed (slot_writer.pxd).
  */
@@ -46,6 +49,7 @@
 #define NOBODY   0                      /* owners: 1 .. WRITERS, the sealers, the survivor */
 #define SURVIVOR (WRITERS + SEALERS + 1)
 #define PADDING  15
+#define CUTTING  4                      /* added to the length of an intent */
 #define LENGTH   (me == 2 -> 2 : 1)     /* so that two intents for one position differ */
 
 mtype = { RUNS, RESTS, DEAD }           /* RESTS: alive, may still hold a line */
@@ -65,16 +69,9 @@ bool sealed[END + 1];
 byte deaths;
 chan kill[SURVIVOR + 1] = [0] of { bit };
 
-/* Where a batch is sealed with the length of who wanted its position in vain, its rest is a message of its own. */
-#ifdef BATCH
-#define IS_CUT(p, length)   (claimed[p] == 2 && length == 1 && slot[p + 1].stamp)
-#else
-#define IS_CUT(p, length)   false
-#endif
-
 /* Whatever becomes visible is whole, and as long as what was claimed, so that the next slot starts where it ends. */
 inline check_visible(p) {
-    assert(claimed[p] != 0 && (slot[p].size == claimed[p] || IS_CUT(p, slot[p].size)));
+    assert(claimed[p] != 0 && slot[p].size == claimed[p]);
     assert(slot[p].message == PADDING || slot[p].message == claimant[p] && slot[p].payload == claimant[p])
 }
 
@@ -116,20 +113,13 @@ inline store_stamp() {                  /* line 8 */
     }
 }
 
-inline stamp_slot(p) {                  /* of a batch: from now on it is a claim of its own */
-    atomic {
-        assert(!sealed[p]);
-        claimed[p] = 1;
-        claimant[p] = me;
-        slot[p].stamp = true;
-        check_visible(p)
-    }
-}
-
+/* Of a batch: 7a to 7c, and line 8 for the first slot, from when on there are two messages. */
 inline commit_batch() {
+#ifndef NO_MARK
+    line[mine].length = LENGTH + CUTTING;
+#endif
     atomic {
         assert(!sealed[position]);
-        slot[position].size = LENGTH;
         slot[position].payload = me;
         slot[position].message = me;
         slot[position + 1].size = 1;
@@ -137,14 +127,24 @@ inline commit_batch() {
         slot[position + 1].message = me
     };
 #ifdef FIRST_STAMP_FIRST
-    slot[position].size = 1;
-    stamp_slot(position);
-    stamp_slot(position + 1)
+    store_first_stamp();
+    slot[position + 1].stamp = true
 #else
-    stamp_slot(position + 1);
-    slot[position].size = 1;
-    stamp_slot(position)
+    slot[position + 1].stamp = true;
+    store_first_stamp()
 #endif
+}
+
+inline store_first_stamp() {
+    atomic {
+        assert(!sealed[position]);
+        slot[position].size = 1;
+        claimed[position] = 1;
+        claimed[position + 1] = 1;
+        claimant[position + 1] = me;
+        slot[position].stamp = true;
+        check_visible(position)
+    }
 }
 
 proctype writer(byte me) {
@@ -237,6 +237,12 @@ inline look_for_intent(p) {
     od
 }
 
+#ifdef LENGTH_OF_ANOTHER
+#define LOOKS_TWICE false
+#else
+#define LOOKS_TWICE true
+#endif
+
 /* `dead_length`, settle 4: length = that of the dead claim at p, 0 while it cannot be told. */
 inline find_length(p) {
     do
@@ -247,15 +253,20 @@ inline find_length(p) {
             if
             :: atomic { line[at].position != p -> at++ }
             :: line[at].position == p ->
-                atomic {
-                    others = others || line[at].length != tried;
-                    if
-                    :: line[at].length > tried && (candidate == 0 || line[at].length < candidate) ->
-                        candidate = line[at].length
-                    :: else
-                    fi;
-                    at++
-                }
+                seen = line[at].length;
+                if
+                :: atomic { LOOKS_TWICE && line[at].position != p -> at++ }
+                :: atomic { !(LOOKS_TWICE && line[at].position != p) && seen >= CUTTING -> length = seen; goto found }
+                :: atomic {
+                        !(LOOKS_TWICE && line[at].position != p) && seen < CUTTING ->
+                        others = others || seen != tried;
+                        if
+                        :: seen > tried && (candidate == 0 || seen < candidate) -> candidate = seen
+                        :: else
+                        fi;
+                        at++
+                    }
+                fi
             fi
         :: at == LINES -> break
         od;
@@ -281,7 +292,8 @@ inline find_length(p) {
 #endif
         fi
     od;
-    atomic { candidate = 0; tried = 0; others = false; boundary = false; at = 0 }
+found:
+    atomic { candidate = 0; seen = 0; tried = 0; others = false; boundary = false; at = 0 }
 }
 
 #ifdef NO_SECOND_LOOK
@@ -329,9 +341,16 @@ inline seal(p) {
     :: !ARE_DEAD -> goto done
     :: ARE_DEAD
     fi;
-    atomic {                                                                /* settle 7: it writes over no message */
-        assert((claimed[p] == length || IS_CUT(p, length)) && life[claimant[p]] == DEAD);
-        assert(!slot[p].stamp || sealed[p]);
+    if                                                                      /* settle 7 */
+    :: atomic { length < CUTTING }
+    :: atomic { length >= CUTTING -> length = length - CUTTING };
+#ifndef STAMPS_STAY
+        slot[p + 1].stamp = false
+#endif
+    fi;
+    atomic {                                                                /* it writes over no message */
+        assert(claimed[p] == length && life[claimant[p]] == DEAD);
+        assert(!slot[p].stamp || sealed[p] && slot[p].size == length);
         slot[p].size = length;
         slot[p].message = PADDING
     };
@@ -397,7 +416,7 @@ done:
     at = 0
 }
 
-#define LOCALS  byte at, owner, length, candidate, tried, target; bool dead, others, boundary, reaps
+#define LOCALS  byte at, owner, length, candidate, seen, tried, target; bool dead, others, boundary, reaps
 
 proctype sealer(byte me) {
     LOCALS;
@@ -416,7 +435,7 @@ proctype sealer(byte me) {
     } unless {
         atomic {
             kill[me]?0 -> life[me] = DEAD; deaths++;
-            at = 0; owner = 0; length = 0; candidate = 0; tried = 0;
+            at = 0; owner = 0; length = 0; candidate = 0; seen = 0; tried = 0;
             dead = false; others = false; boundary = false; reaps = false
         }
     }
@@ -433,6 +452,7 @@ proctype survivor(byte me) {
             :: !reaps ->
                 assert(slot[target].stamp);             /* one look is enough: nothing stalls for ever */
                 check_visible(target);
+                assert(slot[target].size == 1 || !slot[target + 1].stamp);
                 target = target + slot[target].size
             :: reaps
             fi

@@ -34,6 +34,7 @@ LONGEST_SECONDS = 300  # a hang: the slowest takes some twenty
 TWO_LENGTHS = "WRITERS=3 LINES=3 SEALERS=1 DEATHS=2 END=3"
 LINES_HANDED_ON = "WRITERS=2 LINES=1 SEALERS=2 DEATHS=2 END=3"
 BATCH = "WRITERS=2 LINES=2 SEALERS=1 DEATHS=2 END=3 BATCH"
+SEALED_BATCH = "WRITERS=2 LINES=2 SEALERS=2 DEATHS=2 END=2 BATCH"
 READER = "WRITERS=2 READERS=1 SEALERS=0 DEATHS=1 END=3"
 SEALER = "WRITERS=2 READERS=0 SEALERS=1 DEATHS=2 END=3"
 TWO_SEALERS = "WRITERS=2 READERS=0 SEALERS=2 DEATHS=1 END=3"
@@ -45,7 +46,8 @@ HOLDS = {
         "claims", "WRITERS=3 LINES=2 SEALERS=1 DEATHS=2 END=3",
     ),
     "a writer takes the only line while two sealers free it": ("claims", LINES_HANDED_ON),
-    "a batch is there to its end, whoever dies": ("claims", BATCH),
+    "a batch is there to its end or not at all, whoever dies": ("claims", BATCH),
+    "two sealers of a batch agree on its length": ("claims", SEALED_BATCH),
     "writers do not overtake a reader that registers": ("gate", READER),
     "writers do not overtake a sealer, and a sealer may die": ("gate", SEALER),
     "writers do not overtake the slower of two sealers": ("gate", TWO_SEALERS),
@@ -68,7 +70,10 @@ CAUGHT = {
     "the stamp comes before the payload": ("claims", TWO_LENGTHS, "STAMP_BEFORE_PAYLOAD"),
     "a line is freed before its claim is settled": ("claims", TWO_LENGTHS, "FREED_BEFORE_SETTLED"),
     "two retirers free one line": ("claims", LINES_HANDED_ON, "RETIRED_BY_ALL"),
-    "a batch is stamped from its first slot on": ("claims", BATCH, "FIRST_STAMP_FIRST"),
+    "the first slot of a batch is stamped first": ("claims", BATCH, "FIRST_STAMP_FIRST"),
+    "a batch that is being committed looks like any claim": ("claims", SEALED_BATCH, "NO_MARK"),
+    "a sealer takes the length of a writer's next claim": ("claims", BATCH, "LENGTH_OF_ANOTHER"),
+    "the stamps within a dead batch stay": ("claims", BATCH, "STAMPS_STAY"),
     "a writer does not fence its limit": ("gate", READER, "NO_WRITER_FENCE"),
     "a writer does not look for new readers again": ("gate", READER, "NO_SECOND_SCAN"),
     "a reader does not fence its registering": ("gate", READER, "NO_READER_FENCE"),

@@ -113,6 +113,7 @@ class Sweep(Victim):
         }[found.message_id]
         assert found.payload == expected, f"message {number} is torn: {found}"
         self.found.append(number)
+        self.places.append(found.position)
         return True
 
     # ---- what must hold afterwards
@@ -120,6 +121,7 @@ class Sweep(Victim):
     def witness(self, work: str) -> None:
         os.environ.pop("NANOBUS_STEPS", None)
         self.found: list[int] = []
+        self.places: list[int] = []
         self.number = 0
         self.place = None
         bus = self.open_first(work)
@@ -129,7 +131,7 @@ class Sweep(Victim):
         self.attend(work, bus)
         while self.reader.position != bus.head:
             self.take(0.05)
-        self.check_messages(work)
+        self.check_messages(work, bus)
         bus.reap()                                              # which leaves the place to the witness
         self.check_place(work, bus)
         while len(bus.statistics().readers) > 1:                # a child of the victim may still have to go
@@ -149,7 +151,7 @@ class Sweep(Victim):
         self.reader.close()
         bus.close()
 
-    def check_messages(self, work: str) -> None:
+    def check_messages(self, work: str, bus: AnyBus) -> None:
         if work == "flush":
             assert self.found == list(range(1000, 1000 + len(self.found))), self.found
             assert len(self.found) >= self.words[8]
@@ -159,6 +161,9 @@ class Sweep(Victim):
         assert self.found == [number for number in allowed if number in set(self.found)], f"{self.found}, {states}"
         if work == "write_batch":
             assert all(len({number in self.found for number in batch}) == 1 for batch in BATCHES), self.found
+            for position in range(0, bus.head, 32):
+                found = bus.read(position)
+                assert found is None or position in self.places, f"there is a ghost at {position}: {found}"
         missing = [number for number, state in states.items() if state == RETURNED and number not in self.found]
         assert not missing, f"lost {missing}, there are {self.found}"
 

@@ -57,13 +57,14 @@ cdef class BusHandle:
 
 cdef class BusWriter(BusHandle):
     cdef bint ensures                   # a returned write promises more than that readers see it: see `ensure`
+    cdef bint takes_batches             # `commit_batch` is there
 
     # A claim always ends with exactly one commit or abort.
     cdef BusStatus claim(self, uint32_t size, Slot *slot) noexcept nogil
     cdef void commit(self, Slot *slot) noexcept nogil
     cdef void abort(self, Slot *slot) noexcept nogil
     # Commit a claim as a batch: `count` messages of `size` bytes each, of which nobody sees the first before all are
-    # there. See slot_writer.pxd.
+    # there. See slot_writer.pxd. For who does not have it, a claim's end like any other.
     cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil
     # Until a claim of `size` would find room, or the timeout passes (BUS_FULL).
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil

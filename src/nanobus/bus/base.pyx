@@ -198,7 +198,7 @@ cdef class BusWriter(BusHandle):
         pass
 
     cdef void commit_batch(self, Slot *slot, uint32_t count, uint32_t size) noexcept nogil:
-        pass
+        self.abort(slot)
 
     cdef BusStatus wait(self, uint32_t size, int64_t timeout_ns) noexcept nogil:
         return BUS_STOPPED

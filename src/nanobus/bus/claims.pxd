@@ -47,16 +47,26 @@ A slot is stalled if its stamp word, read first, is not the stamp, and the head,
     2  collect the intents for `position`; a living owner among them: wait, it commits or moves on
     3  look whether it is still stalled                 the winner of 5 shows its intent from 4 to 9, so if it is, the
                                                         winner is among those collected: dead
-    4  if their lengths differ, the next boundary decides: the shortest length for which position + length is the head,
+    4  a length with the mark CUTTING is that of the claim; else, if their lengths differ, the next boundary decides: the shortest length for which position + length is the head,
        or a multiple of the section, or an intent's position, or a committed slot (looked at in this order: an intent
        is cleared after its stamp)
     5  still stalled? A dead line is retired only after the stamp, so 4 saw all of them, and every sealer that gets here
        has the same length
     6  publish `sealing`, full fence, see that the stamp word is still the observed one, then that the head is within a
        lap, and that the dead intents are still there: then the gate cannot pass
-    7  header of padding                                every sealer writes the same bytes
+    7  of a batch the stamps within are cleared; header of padding      every sealer writes the same bytes
     8  stamp word: observed -> stamp                    compare-and-swap: the first sealer wins
     9  `sealing` = 0, and the dead lines are retired
+
+A batch is one claim of what several slots take, cut into slots when it is committed: lines 7 and 8 are then
+
+    7a L.intent_length = length | CUTTING               this claim is won, and from here on there are stamps within
+    7b header, payload and stamp of each slot but the first, from the last one to the first
+    7c header and payload of the first slot
+
+Nobody sees a slot of it before the first one's stamp, since they lie behind that. Without 7a a sealer could take a
+stamp within for the boundary of another intent, of a writer that wanted the position in vain; and what the stamps of a
+dead batch belong to must not be found later by who looks for a position, so they are cleared.
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
 the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position),
@@ -74,6 +84,7 @@ from nanobus.core.layout cimport SlotHeader
 cdef enum:
     SETTLE_AFTER_NS = 1_000_000         # how long a claim may stall before `settle_stalled` looks at its owner
     REAP_AFTER_NS = 2_000_000           # how long a writer finds no room before dead readers are looked for
+    CUTTING = 1                         # bit of an intent's length: a batch that is being committed
 
 cdef struct Claims:
     ControlBlock *control

@@ -10,7 +10,7 @@ from nanobus.core.atomics cimport (
     store_relaxed_32, store_release, store_release_32, swap_if_equal, swap_if_equal_32
 )
 from nanobus.core.clock cimport monotonic_ns
-from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
+from nanobus.core.layout cimport SLOT_ALIGNMENT, SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, owner_before_exec, owner_self
 from nanobus.core.steps cimport step
 
@@ -228,7 +228,7 @@ cdef bint looks_stalled(const Claims *claims, uint64_t position) noexcept nogil:
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
     cdef SlotHeader *header = claims.locate(claims, position)
     cdef uint64_t stamp = stamp_of(position, claims.control.key)
-    cdef uint64_t observed, length
+    cdef uint64_t observed, length, is_batch
     if header == NULL:
         if is_gone(claims, position):
             retire_dead_at(claims, position)
@@ -238,6 +238,8 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
         if not all_dead(claims, position) or not looks_stalled(claims, position):
             return
         length = dead_length(claims, position)
+        is_batch = length & CUTTING
+        length -= is_batch
         if length == 0 or not looks_stalled(claims, position):
             return                                  # the stamp after the length: till then no dead line was retired
         store_release(sealing, position + 1)
@@ -249,6 +251,9 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
             and all_dead(claims, position)
         ):
             step()
+            if is_batch:
+                clear_stamps_within(claims, position, length)
+                header = claims.locate(claims, position)
             make_padding(header, length)
             step()
             if swap_if_equal(&header.stamp, &observed, stamp):
@@ -257,6 +262,18 @@ cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept 
         store_release(sealing, 0)
     step()
     retire_dead_at(claims, position)
+
+
+cdef void clear_stamps_within(const Claims *claims, uint64_t position, uint64_t length) noexcept nogil:
+    """Let no slot of a batch be found: some may be there, but not the first one."""
+    cdef SlotHeader *header
+    cdef uint64_t at = position + SLOT_ALIGNMENT
+    while at < position + length:
+        header = claims.locate(claims, at)
+        if header != NULL and load_relaxed(&header.stamp) == stamp_of(at, claims.control.key):
+            store_release(&header.stamp, 0)
+            step()
+        at += SLOT_ALIGNMENT
 
 
 cdef void settle_stalled(Stall *stall, Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil:
@@ -284,8 +301,8 @@ cdef bint all_dead(Claims *claims, uint64_t position) noexcept nogil:
 
 
 cdef uint64_t dead_length(Claims *claims, uint64_t position) noexcept nogil:
-    """Length of the dead claim at `position`: the shortest intended one that ends at a slot boundary, or the only one;
-    0 while that cannot be told."""
+    """Length of the dead claim at `position`: that of a batch, with its mark; the shortest intended one that ends at a
+    slot boundary; or the only one. 0 while that cannot be told."""
     cdef uint64_t head, length, end, candidate, previous = 0
     cdef uint32_t index
     while True:
@@ -294,6 +311,10 @@ cdef uint64_t dead_length(Claims *claims, uint64_t position) noexcept nogil:
         for index in range(load_acquire_32(&claims.control.writers_used)):
             if intends(&claims.writers[index], position):
                 length = load_acquire(&claims.writers[index].intent_length)
+                if load_acquire(&claims.writers[index].intent_position) != position:
+                    continue                        # it went on meanwhile: the length is of another intent
+                if length & CUTTING:
+                    return length
                 if length > previous and (candidate == 0 or length < candidate):
                     candidate = length
         if candidate == 0:

@@ -43,7 +43,7 @@ cdef enum Gating:
 cdef struct WriterLine:
     uint64_t owner                      # owner.pxd; 0: free
     uint64_t intent_position            # the slot it is about to claim or has claimed ...
-    uint64_t intent_length              # ... and its length; 0: nothing outstanding. See claims.pxd
+    uint64_t intent_length              # ... and its length; 0: nothing outstanding; odd: a batch. See claims.pxd
     uint64_t sealing                    # position + 1 of the dead claim it is sealing; 0: none
     uint64_t limit                      # it claims no byte at or past this without looking again
     uint64_t committed

@@ -4,7 +4,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from nanobus.bus.base cimport NO_CAUSE, Bus, note_codec
+from nanobus.bus.base cimport NO_CAUSE, Bus, BusWriter, note_codec
 from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
 from nanobus.bus.slot_writer cimport batch_size, slot_in_batch
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, relative_cause, slot_length
@@ -15,10 +15,12 @@ from nanobus.bus.codec import find_codec
 from nanobus.errors import EncodeError, MessageError, MessageTooLargeError, NanobusError
 
 
-cdef uint32_t count_in_batch(Codec codec, Py_ssize_t size, uint32_t max_payload) except 0:
+cdef uint32_t count_in_batch(BusWriter writer, Codec codec, Py_ssize_t size) except 0:
     """Return how many messages `size` bytes are."""
-    cdef uint64_t most = (<uint64_t> max_payload + SLOT_HEADER_SIZE) // slot_length(codec.fixed_size)
+    cdef uint64_t most = (<uint64_t> writer.bus.max_payload + SLOT_HEADER_SIZE) // slot_length(codec.fixed_size)
     name = codec.message_type.__qualname__
+    if not writer.takes_batches:
+        raise NanobusError(f"a {type(writer.bus).__qualname__} takes no batches")
     if codec.fixed_size == 0:
         raise MessageError(f"a batch is of Records, whose payloads have one size; {name} is encoded with {codec.name}")
     if size == 0 or size % codec.fixed_size:
@@ -74,6 +76,8 @@ cdef class Sender:
         SchemaMismatchError, SchemaError, OSError
             The first message of its class, in a journal that holds another layout of it, or whose schema.json cannot
             be read or written. Nothing was sent.
+        OSError
+            With `sync="commit"`, of the disk: the message is on the bus, and may not be on the disk.
         """
         cdef Codec codec = codec_of(message)
         cdef EncodedMessage encoded
@@ -112,8 +116,15 @@ cdef class Sender:
             The rows are no whole number of payloads, or there is none.
         MessageTooLargeError
             Together they take more than one claim can.
+        NanobusError
+            A bus of one's own that takes no batches.
         MessageError, BusFullError, BusClosedError, SchemaMismatchError, SchemaError, OSError
-            As `send`. In every case nothing was sent.
+            As `send`.
+
+        Notes
+        -----
+        Nobody sees a part of a batch whose sender dies. A power failure may cut one, as it may cut anything that is not
+        yet on the disk.
         """
         cdef Codec codec = find_codec(message_type)
         cdef uint32_t count
@@ -122,7 +133,7 @@ cdef class Sender:
         cdef Slot batch
         PyObject_GetBuffer(rows, &buffer, PyBUF_SIMPLE)
         try:
-            count = count_in_batch(codec, buffer.len, self.bus.max_payload)
+            count = count_in_batch(self.writer, codec, buffer.len)
             note_codec(self.bus, codec)
             with cython.critical_section(self.writer):      # which `close` takes too
                 self.writer.claim_or_raise(batch_size(count, codec.fixed_size), &batch, timeout)

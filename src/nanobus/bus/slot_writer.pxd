@@ -40,17 +40,11 @@ cdef inline void open_slot(Slot *slot, uint64_t position, SlotHeader *header, un
     header.cause = 0
 
 
-# A batch is one claim of what several slots take, cut into slots only when it is committed, with their stamps written
-# from the last one to the first:
+# A batch is one claim of what several slots take, which its commit cuts into slots. See claims.pxd.
 #
 #     writer.claim(batch_size(count, size), &batch)
 #     for each index: slot_in_batch(&batch, index, size, &slot), fill its header and payload as those of any slot
 #     writer.commit_batch(&batch, count, size)  or  writer.abort(&batch)
-#
-# Until the first stamp it is one unfinished claim, which others wait for, and of a dead writer seal as one. Behind the
-# first slot all is there already. The order matters: whoever died before it had won the same position leaves an intent
-# with another length, and where that ends at a slot whose stamp is there, settle takes it for the length of the claim.
-# What follows must then be there to its end: a reader finds padding, and behind it the rest of the batch.
 
 cdef inline uint32_t batch_size(uint32_t count, uint32_t size) noexcept nogil:
     """What to claim for `count` messages, at least one, of `size` bytes each. Too much for any bus, where it is."""

@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport Bus, BusWriter, Slot
-from nanobus.bus.claims cimport Claims, release_writer_line
+from nanobus.bus.claims cimport CUTTING, Claims, release_writer_line
 from nanobus.bus.control cimport CHECKSUM, TIMESTAMPS, WriterLine
 from nanobus.bus.forking cimport tie
 from nanobus.bus.waiting cimport wake
@@ -34,6 +34,7 @@ cdef class SlotWriter(BusWriter):
         self.line = line
         tie(&self.tie, <void **> &self.line, NULL, NULL)
         self.key = claims.control.key
+        self.takes_batches = True
         self.fence_after_commit = fence_after_commit
         self.commits_slowly = fence_after_commit or (claims.control.flags & (TIMESTAMPS | CHECKSUM)) != 0
 
@@ -73,6 +74,9 @@ cdef class SlotWriter(BusWriter):
         if self.line == NULL:
             return
         now = self.time_of_commit()
+        if count > 1:
+            store_release(&self.line.intent_length, offset | CUTTING)
+            step()
         store_relaxed(&self.line.committed, self.line.committed + count - 1)    # the first one is counted by `publish`
         store_relaxed(&self.line.committed_bytes, self.line.committed_bytes + <uint64_t> (count - 1) * size)
         while True:

@@ -5,6 +5,7 @@ Nothing here touches a file: bytes go in, values or new bytes come out.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
+from nanobus.bus.claims cimport CUTTING
 from nanobus.bus.control cimport CHECKSUM, IDENTITY_SIZE, TIMESTAMPS, ControlBlock, ReaderLine, WriterLine
 from nanobus.core.layout cimport SlotHeader, make_padding, stamp_of
 from nanobus.core.owner cimport owner_alive, process_of
@@ -44,8 +45,9 @@ def look_at_control(bytes content not None, str path not None):
             lines.append(line_look("writer", writers[index].owner, None))
         if writers[index].intent_length:
             intents.append(Intent(
-                writers[index].intent_position, writers[index].intent_length,
+                writers[index].intent_position, writers[index].intent_length & ~<uint64_t> CUTTING,
                 writers[index].owner != 0 and owner_alive(writers[index].owner),
+                (writers[index].intent_length & CUTTING) != 0,
             ))
     for index in range(control.reader_lines):
         if readers[index].owner:

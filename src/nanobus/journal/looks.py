@@ -8,11 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A claim that is in flight, or may be; `alive`: its writer's process is."""
+    """A claim that is in flight, or may be; `alive`: its writer's process is; `is_batch`: that is being committed."""
 
     position: int
     length: int
     alive: bool
+    is_batch: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,7 +306,8 @@ class JournalScan:
         if not claims:
             return None
         others = {intent.position for intent in self.control.intents}
-        ends = sorted({position + intent.length for intent in claims})
+        sure = [intent for intent in claims if intent.is_batch]
+        ends = sorted({position + intent.length for intent in sure or claims})
         for end in ends:                            # the rule of claims.pxd for two of the dead at one position
             if end == self.control.head or end % self.segment_size == 0 or end in others or scan.fits(end):
                 break

@@ -81,6 +81,9 @@ class Life:
 
     def listen(self) -> tuple[list[Any], bool]:
         """Wait until there is something to hear or to tell; return what the child said, and whether it has ended."""
+        if time.monotonic() >= self._limit():           # and all that was said by then is heard
+            self.was_late = time.monotonic() < self._deadline
+            self.kill()
         poll = select.poll()
         if not self._channel.closed:
             poll.register(self._channel, select.POLLIN)
@@ -90,9 +93,6 @@ class Life:
         rest = self._seconds_to_rest()
         ready = {descriptor for descriptor, _ in poll.poll(None if rest == math.inf else max(rest, 0) * 1000)}
         self._alarm.hush()
-        if time.monotonic() >= self._limit():
-            self.was_late = time.monotonic() < self._deadline
-            self.kill()
         if self._end in ready:
             return self._channel.receive_rest(), True
         words = self._channel.receive() if self._channel.fileno() in ready else []

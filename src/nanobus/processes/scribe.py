@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+MOST = 10_000                               # entries that wait, where they may be missed
+
 
 class Scribe:
     """Writes one entry after the other in a thread of its own: the program's filters and handlers may take their time.
 
-    The thread ends whenever everything is written, so that the interpreter, which waits for it, loses nothing and does
-    not wait for ever. Thread-safe.
+    The thread ends whenever everything is written, so that the interpreter, which waits for it, loses nothing.
+    Thread-safe.
     """
 
     def __init__(self, name: str) -> None:
@@ -20,10 +23,20 @@ class Scribe:
         self._lock = threading.Lock()       # never held while something is written
         self._entries: deque[Callable[[], object]] = deque()
         self._thread: threading.Thread | None = None
+        self._missed = 0
+        self._told: Callable[[int], object] = int
 
-    def write(self, entry: Callable[[], object]) -> None:
-        """Call `entry` soon, which raises nothing."""
+    def write(self, entry: Callable[[], object], told: Callable[[int], object] | None = None) -> None:
+        """Call `entry` soon; what it raises is lost.
+
+        One that may be missed comes with `told`: where MOST entries wait already it is not called, and behind them
+        `told` is, with the number of those that were missed.
+        """
         with self._lock:
+            if told is not None and len(self._entries) >= MOST:
+                self._missed += 1
+                self._told = told
+                return
             self._entries.append(entry)
             if self._thread is None:
                 thread = threading.Thread(target=self._write, name=self._name, daemon=False)
@@ -36,14 +49,20 @@ class Scribe:
         thread = self._thread
         if thread is not None:
             thread.join(seconds)
+        elif self._entries:                             # there was no thread to be had: better late than never
+            self._write()
 
     def _write(self) -> None:
         while (entry := self._next()) is not None:
-            entry()
+            with suppress(BaseException):               # of a handler, or of what travelled: the others are to come
+                entry()
 
     def _next(self) -> Callable[[], object] | None:
         with self._lock:
             if self._entries:
                 return self._entries.popleft()
+            if self._missed:
+                missed, self._missed = self._missed, 0
+                return functools.partial(self._told, missed)
             self._thread = None
             return None

@@ -196,7 +196,7 @@ class WorkerProcess:
                 self._hold_until = math.inf
                 self.built.set()
             case Logged():
-                self._scribe.write(functools.partial(handle, word, self.worker))
+                self._scribe.write(functools.partial(handle, word, self.worker), self._tell_of_missed)
             case StopWanted(drain):
                 self._others.request_stop(drain)
             case Failed():
@@ -323,6 +323,12 @@ class WorkerProcess:
 
     def _warn(self, text: str) -> None:
         self._scribe.write(functools.partial(log, logging.WARNING, text))
+
+    def _tell_of_missed(self, records: int) -> None:
+        log(
+            logging.WARNING,
+            f"{records} log records of worker {self.worker.name!r} are missing: the program's handlers are too slow",
+        )
 
     def _look_at_bus(self) -> None:
         """Fail, as a worker in a thread does, where the messenger's bus was closed: nothing else would stop the child,
