@@ -1,4 +1,4 @@
-"""Deliver messages to an empty Python handler, beside the bare call of the same method from C."""
+"""Deliver messages to empty handlers, in Python, in batches and in C, beside the bare call of a method from C."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 from typing import Any
 
 import msgspec
-import native
+import native as compiled
 import pyperf
 
-from nanobus import CircularBus, Handler, Record, Worker, f64, message, on, u64
+from nanobus import CircularBus, Handler, Record, Worker, f64, message, native, on, u64
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop, bind
 from nanobus.routing import freeze
@@ -45,12 +45,22 @@ class Reading(Handler, id=3):
         quote.bid  # noqa: B018  the access is what is measured
 
 
+class Batching(Handler, id=4):
+    @on(Quote, batch=True)
+    def receive(self, quotes: Any, positions: Any) -> None:
+        pass
+
+
+class Native(Handler, id=5):
+    receive = on(Quote)(native(compiled.load("calls").EMPTY))
+
+
 message(bytes, id=3)
 QUOTE = Quote(number=1, bid=1.0, ask=2.0, size=3.0)
 
 
 def bare_call(count: int) -> float:
-    calls = native.load("calls")
+    calls = compiled.load("calls")
     handler = Empty()
     started = time.perf_counter()
     calls.call(handler.receive, QUOTE, count)
@@ -83,11 +93,12 @@ def dispatch(count: int, one: object, handler_class: type[Handler] = Empty) -> f
 
 
 if __name__ == "__main__":
-    native.load("calls")
     runner = pyperf.Runner()
-    runner.metadata["description"] = "one message to an empty Python handler"
+    runner.metadata["description"] = "one message to an empty handler"
     runner.bench_time_func("bare call from C", bare_call)
     runner.bench_time_func("Record", dispatch, QUOTE)
     runner.bench_time_func("Record, one field read", dispatch, QUOTE, Reading)
+    runner.bench_time_func("Record, native handler", dispatch, QUOTE, Native)
+    runner.bench_time_func("Record, in batches", dispatch, QUOTE, Batching)
     runner.bench_time_func("msgspec.Struct", dispatch, Tick(1, 1.0, 2.0))
     runner.bench_time_func("raw bytes", dispatch, b"x" * 32)

@@ -18,7 +18,7 @@ LAYERS = {
     "bus": 2, "journal": 2,
     "dispatch": 3,
     "handlers": 4, "messages": 4, "records": 4, "codecs": 4, "field_types": 4, "schema": 4,
-    "natives": 4,
+    "natives": 4, "batching": 4,
     "routing": 5, "journaling": 5, "staff": 5, "running": 5, "divergence": 5, "replaying": 5, "messenger": 5,
     "sharding": 5, "processes": 5, "programs": 5,
     "cli": 6, "__main__": 6,

@@ -7,6 +7,7 @@ from functools import partialmethod
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, ClassVar, TypeVar
 
+from nanobus.batching import checked_limit
 from nanobus.bus.codec import checked_source_id
 from nanobus.bus.envelope import Gap
 from nanobus.dispatch.outlet import Service
@@ -18,24 +19,49 @@ Period = float | Callable[[Any], float]
 
 RECEIVES = "__nanobus_receives__"
 PERIODS = "__nanobus_periods__"
+BATCHES = "__nanobus_batches__"
 
 
-def on(*message_types: type) -> Callable[[Method], Method]:
+def on(*message_types: type, batch: bool | int = False) -> Callable[[Method], Method]:
     """Let a method receive messages of these classes, where a route brings them to its handler.
 
     `on(Quote)(native(function))` lets a C function do so; see `native`.
 
+    Parameters
+    ----------
+    *message_types : type
+    batch : bool or int
+        The method takes several messages at once, `def quotes(self, quotes, positions)`: an array of structs, and their
+        positions as u64, both numpy arrays that are its own to keep. True: up to 4096 messages, or up to that number.
+
     Raises
     ------
-    TypeError
-        No class was given, or something else.
+    TypeError, ValueError
+        No class was given, or something else; `batch` is out of range.
+
+    Notes
+    -----
+    A batch is what lies on the bus at the moment, one message at least, of one class and one source: the first message
+    that is for another receiver of the worker ends it, as do a tick, a payload of another size, its limit, and an empty
+    bus. Messages that nobody in the worker receives lie in between without ending it. Records and ctypes structures
+    come in batches, and their batch method is the only receiver of the class from that source in its worker.
+
+    The worker's place on the bus is behind the batch once the method has returned: after a crash, or an error that
+    stops the worker, all of it comes again. An error is one of the whole batch, at the position of its first message.
+    What is sent has the last message as its cause. The same batches do not come again, in a replay each message comes
+    alone; so a batch method may send nothing in a worker with a `cursor`, or where a replay verifies: NanobusError.
     """
+    limit = checked_limit(batch)
     if not message_types or not all(isinstance(one, type) for one in message_types):
         raise TypeError(f"@on takes message classes, got {', '.join(map(repr, message_types)) or 'nothing'}")
 
     def mark(method: Method) -> Method:
         if not isinstance(method, NativeMethod):
             check_method(method, "@on")
+        elif limit:
+            raise TypeError("a native method takes messages one by one: batch is for a Python method")
+        if limit:
+            setattr(method, BATCHES, (*getattr(method, BATCHES, ()), *((one, limit) for one in message_types)))
         setattr(method, RECEIVES, (*getattr(method, RECEIVES, ()), *message_types))
         return method
 
@@ -93,6 +119,14 @@ def marks_of(cls: type, name: str, kind: str) -> tuple[Any, ...]:
     return next((marks for one in definitions if (marks := getattr(one, kind, ()))), ())
 
 
+def batch_marks_of(cls: type, name: str) -> tuple[tuple[type, int], ...]:
+    """Return the batch sizes that go with the marks of a method: those of the definition that has the `@on`."""
+    definitions = [vars(base)[name] for base in cls.__mro__ if name in vars(base)]
+    marked = next((one for one in definitions if one is None or hasattr(one, RECEIVES)), None)
+    found: tuple[tuple[type, int], ...] = getattr(marked, BATCHES, ())
+    return found
+
+
 class Handler(Service):
     """A nano-service: receives messages, sends messages, knows no other handler.
 
@@ -111,6 +145,8 @@ class Handler(Service):
         Class attribute: message class -> name of the method marked with `@on`.
     timers : tuple of (float or callable, str)
         Class attribute: (period, method name) of each `@every`.
+    batch_limits : dict of type -> int
+        Class attribute: message class -> how many come together at most, where they do.
 
     Notes
     -----
@@ -121,12 +157,14 @@ class Handler(Service):
     source_id: ClassVar[int | None] = None
     receives: ClassVar[dict[type, str]] = {}
     timers: ClassVar[tuple[tuple[Period, str], ...]] = ()
+    batch_limits: ClassVar[dict[type, int]] = {}
 
     def __init_subclass__(cls, *, id: int | None = None, **kwargs: Any) -> None:  # noqa: A002  the user's word
         super().__init_subclass__(**kwargs)
         cls.source_id = None if id is None else checked_source_id(id)
         receives: dict[type, str] = {}
         timers: list[tuple[Period, str]] = []
+        batches: dict[type, int] = {}
         for name in dict.fromkeys(name for base in reversed(cls.__mro__) for name in vars(base)):
             for message_type in marks_of(cls, name, RECEIVES):
                 if message_type in receives:
@@ -135,9 +173,11 @@ class Handler(Service):
                         f"{receives[message_type]} and {name}"
                     )
                 receives[message_type] = name
+            batches |= dict(batch_marks_of(cls, name))
             timers += [(period, name) for period in marks_of(cls, name, PERIODS)]
         cls.receives = receives
         cls.timers = tuple(timers)
+        cls.batch_limits = batches
 
     def __init__(self, config: Any = None) -> None:
         self.config = config

@@ -137,7 +137,11 @@ class Replay:
         staffs = [
             Staff(
                 one, self._config,
-                Outlet(writer, one.outbox_limit, do_nothing, recording, live=False, shard=one.shard), self._give_up,
+                Outlet(
+                    writer, one.outbox_limit, do_nothing, recording, live=False, shard=one.shard,
+                    sends_once=self._verifies,
+                ),
+                self._give_up,
             )
             for one in shards_of(self._workers)
         ]

@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from nanobus.batching import batch_of, check_batches
 from nanobus.bus.base import Bus, BusReader
 from nanobus.bus.codec import Codec, checked_source_id, find_codec
+from nanobus.dispatch.batches import Batch
 from nanobus.dispatch.native import NativeCall
 from nanobus.dispatch.router import Router
 from nanobus.errors import HandlerError, MessageError, RoutingError, RoutingWarning
@@ -235,6 +237,7 @@ def check(workers: Sequence[Worker]) -> None:
     check_messages(workers)
     for handler in places:
         check_natives(handler)
+        check_batches(handler)
     for worker in workers:
         check_routes(worker, places)
 
@@ -309,6 +312,11 @@ def check_routes(worker: Worker, places: Mapping[type[Handler], Worker]) -> None
                 raise RoutingError(
                     f"{route} names {receiver.__qualname__}, which has no @on({message.__qualname__}) method"
                 )
+            if message in receiver.batch_limits and len(receivers) > 1:
+                raise RoutingError(
+                    f"{route} names {receiver.__qualname__}, which takes {message.__qualname__} in batches, beside "
+                    f"others: those belong to another worker"
+                )
             if receivers.count(receiver) > 1:
                 raise RoutingError(f"{route} names {receiver.__qualname__} twice")
             reached.add((receiver, message))
@@ -333,7 +341,7 @@ def freeze(
 
     With the schema of a journal, old layouts that lie ahead of `reader` are read through their `@upcast`.
     """
-    routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall]]] = {}
+    routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall | Batch]]] = {}
     codecs: dict[int, Codec] = {}
     asked: set[int] = set()
     translated: set[int] = set()
@@ -352,6 +360,8 @@ def freeze(
             index = worker.handlers.index(receiver)
             method = getattr(handlers[index], receiver.receives[message])
             calls = natives[index]
+            if message in receiver.batch_limits:
+                method = batch_of(handlers[index], method, message, receiver.batch_limits[message])
             if isinstance(method, NativeMethod) and calls is not None:
                 method = calls.call_of(method, message)
             row.append((index, method))

@@ -121,7 +121,8 @@ class RunningWorker:
             known = None if worker.cursor is None else self._known_sends(bus)
             self._writer = bus.writer()
             self._outlet = Outlet(
-                self._writer, worker.outbox_limit, crew.request_stop, known, shard=worker.shard
+                self._writer, worker.outbox_limit, crew.request_stop, known, shard=worker.shard,
+                sends_once=worker.cursor is not None,
             )
             self._staff = Staff(worker, config, self._outlet, crew.fail)
         except BaseException:

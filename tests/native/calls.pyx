@@ -1,6 +1,8 @@
-"""The bare call of a Python method from C: the floor of dispatching."""
+"""The bare call of a Python method from C, the floor of dispatching; and a native handler that does nothing."""
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, uint64_t, uintptr_t
+
+from nanobus cimport NativeMessage
 
 
 cdef extern from "Python.h":
@@ -16,3 +18,10 @@ def call(method, argument, uint64_t count):
     arguments[1] = <PyObject *> argument
     for _number in range(count):
         PyObject_Vectorcall(<PyObject *> function, arguments, 2, NULL)
+
+
+cdef int32_t do_nothing(const NativeMessage *message, const void *payload, void *outlet, void *state) noexcept nogil:
+    return 0
+
+
+EMPTY = <uintptr_t> &do_nothing

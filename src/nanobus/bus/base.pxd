@@ -90,11 +90,14 @@ cdef class BusWriter(BusHandle):
 
 cdef class BusReader(BusHandle):
     cdef uint64_t cursor                # position of the next slot
+    cdef bint holds                     # `advance` tells nobody: the slots behind stay, until `publish`
     cdef uint64_t lost_from             # after BUS_LAPPED: position of the first slot lost
 
     # The slot is valid until `advance`. Padding is skipped. Idempotent, except that BUS_LAPPED is told once.
     cdef BusStatus peek(self, Slot *slot) noexcept nogil
     cdef void advance(self) noexcept nogil
+    # Tell others where the reader is, after it has held that back.
+    cdef void publish(self) noexcept nogil
     # Until `peek` would not say BUS_EMPTY, or the timeout passes (BUS_EMPTY).
     cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil
     # The slot that starts exactly at `position`, copied; BUS_EMPTY where none does. Does not move the reader.

@@ -311,6 +311,9 @@ cdef class BusReader(BusHandle):
     cdef void advance(self) noexcept nogil:
         pass
 
+    cdef void publish(self) noexcept nogil:
+        pass
+
     cdef BusStatus wait(self, int64_t timeout_ns) noexcept nogil:
         return BUS_STOPPED
 

@@ -165,10 +165,16 @@ cdef class CircularReader(BusReader):
         cdef uint64_t next = self.next
         cdef uint64_t passed = self.cursor ^ next
         self.cursor = next
+        if rarely(self.holds):
+            return
         step()
         store_release(&self.line.position, next)            # after the last read of the slot: gate() acquires it
         if rarely(passed >> self.wake_shift):
             self.wake_writers()
+
+    cdef void publish(self) noexcept nogil:
+        store_release(&self.line.position, self.cursor)     # pairs with gate(), as in advance
+        self.wake_writers()
 
     cdef void wake_writers(self) noexcept nogil:
         fence_light_side()                                  # pairs with fence_heavy_side in pause

@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BusReader, BusStatus, Slot
+from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.router cimport Entry, Router, Row
@@ -32,6 +33,11 @@ cdef class FreeLoop:
 
     @cython.final
     cdef void call_native(self, Row *row, Entry *entry, Slot *slot, const void *payload, uint32_t size) noexcept nogil
+
+    # Put the message in the slot, and what follows it in the same row, into an empty batch; the reader then is behind
+    # them, which it keeps to itself. The status that ended it.
+    @cython.final
+    cdef BusStatus gather(self, Batch batch, Row *row, Slot *slot) noexcept nogil
 
     @cython.final
     cdef int64_t rest_ns(self, int64_t until) noexcept nogil

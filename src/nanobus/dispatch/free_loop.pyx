@@ -14,6 +14,7 @@ from nanobus.core.atomics cimport load_acquire
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SLOT_ALIGNMENT, TIMER_ID
+from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.native cimport NativeMessage
 from nanobus.dispatch.router cimport Entry, Row, find_row, runs_freely
 
@@ -117,6 +118,29 @@ cdef class FreeLoop:
 
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept:
         self.failed = True
+
+    cdef BusStatus gather(self, Batch batch, Row *row, Slot *slot) noexcept nogil:
+        cdef BusStatus status
+        cdef Row *found = row
+        cdef uint32_t skips = 0
+        batch.count = 0
+        self.reader.holds = True
+        while True:
+            if found == row:
+                batch.add(slot)
+                self.handled += 1
+            else:
+                skips += 1
+                self.skipped += 1
+            self.reader.advance()
+            if batch.count == batch.limit or skips == BATCH or self.reader.cursor >= load_acquire(&self.stop_at):
+                return BUS_OK
+            status = self.reader.peek(slot)
+            if status != BUS_OK:
+                return status
+            found = self.find_own_row(slot)
+            if slot.header.message == TIMER_ID or (slot.header.size != batch.size if found == row else found != NULL):
+                return BUS_OK
 
     cdef int64_t rest_ns(self, int64_t until) noexcept nogil:
         cdef int64_t rest = INT64_MAX

@@ -7,8 +7,9 @@ bus, 32-byte aligned, and is there until the function returns; `state` is the ha
 `permits.send` takes. 0 is success, anything else an error of the handler.
 """
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from nanobus.bus.codec cimport Codec
 from nanobus.dispatch.outlet cimport Service
 from nanobus.dispatch.permits cimport Grant, Permit
 
@@ -47,3 +48,7 @@ cdef class NativeCall:
     cdef readonly uint32_t size         # bytes a payload must have; 0: any
     cdef object owner                   # of what `state` points to
     cdef Permit permit
+
+
+# A payload as a message with bytes of its own, to be shown in an error; None where it cannot be decoded.
+cdef object copy_of(Codec codec, const uint8_t *payload, uint32_t size)

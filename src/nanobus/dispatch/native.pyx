@@ -1,8 +1,10 @@
 """Native receivers of messages. What they are called with is in native.pxd."""
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uintptr_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
+from nanobus.bus.codec cimport Codec
 from nanobus.dispatch.outlet cimport Service
 from nanobus.dispatch.permits cimport NATIVE_NO_RECEIVE, Permit, send
 
@@ -77,3 +79,10 @@ cdef class NativeCall:
 
 cdef int32_t call_receive(const NativeMessage *message, const void *payload, void *outlet, void *state) noexcept nogil:
     return (<NativeService> state).receive(message, payload)
+
+
+cdef object copy_of(Codec codec, const uint8_t *payload, uint32_t size):
+    try:
+        return codec.decode_payload(PyBytes_FromStringAndSize(<const char *> payload, size))
+    except Exception:
+        return None

@@ -19,6 +19,7 @@ cdef class Outlet:
     cdef int64_t timestamp              # of the message at hand; 0: not known yet
     cdef Recording recording            # sees every send first; None while the worker runs live
     cdef OutletClaim claimed            # the first claim that is open: what is sent meanwhile goes behind it
+    cdef bint sends_once                # what a worker sends is to be the same the next time, message by message
     cdef bint describes                 # a bus that wants to know of each codec before its first message
     cdef bint stop_wanted               # a handler asked; the loop passes it on when the outbox is empty
     cdef unsigned long thread           # the worker's

@@ -22,6 +22,7 @@ class Outlet:
         recording: Recording | None = None,
         live: bool = True,
         shard: int = 0,
+        sends_once: bool = False,
     ) -> Self: ...
     @property
     def held(self) -> int: ...

@@ -47,10 +47,12 @@ cdef class Outlet:
         Whether anything may be written: not in a replay.
     shard : int
         Which shard of its worker that is.
+    sends_once : bool
+        Whether sends are compared, or counted, by the messages that they are answers to.
     """
 
     def __cinit__(self, BusWriter writer not None, size_t outbox_limit, request_stop, Recording recording=None,
-                  bint live=True, uint32_t shard=0):
+                  bint live=True, uint32_t shard=0, bint sends_once=False):
         self.writer = writer
         self.outbox = Outbox(outbox_limit)
         self.request_stop = request_stop
@@ -58,6 +60,7 @@ cdef class Outlet:
         self.describes = live and writer.bus.described is not None
         self.position = NO_CAUSE
         self.shard = shard
+        self.sends_once = sends_once
 
     @property
     def held(self):

@@ -131,7 +131,7 @@ cdef Grant *take_grant(Sendable *sends, uint32_t count) noexcept:
     cdef Grant *grant = NULL
     cdef uint64_t index
     lock_mutex(&grants_mutex)
-    for index in range(MOST_GRANTS):
+    for index in range(<uint64_t> MOST_GRANTS):
         if grants[index] == NULL:
             grants[index] = <Grant *> calloc(1, sizeof(Grant))
         if grants[index] == NULL:

@@ -5,7 +5,7 @@
     messages[message] --+                                                            (function pointer, object)
 
 Ids nobody routes have no index, and a row without entries is no row: `find_row` says NULL, without the GIL. Two bytes
-an id up to the highest one used, 32 bytes a row, 64 an entry; a look-up costs the same however many there are.
+an id up to the highest one used, 40 bytes a row, 64 an entry; a look-up costs the same however many there are.
 """
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint32_t
@@ -34,6 +34,7 @@ cdef struct Row:
     uint32_t size                       # bytes a payload must have for native receivers; 0: any number of them
     bint asks                           # only the decoded message can tell whose it is; see division.pxd
     bint is_free                        # every receiver is native, and nothing else here needs the GIL
+    PyObject *batch                     # of the one receiver, which takes several at once; NULL: one by one
     bint translates                     # older layouts lie ahead: native receivers get what the codec makes of them
 
 

@@ -2,13 +2,14 @@ from collections.abc import Callable, Container
 from typing import Any, Self, final
 
 from nanobus.bus.codec import Codec
+from nanobus.dispatch.batches import Batch
 from nanobus.dispatch.native import NativeCall
 
 @final
 class Router:
     def __new__(
         cls,
-        routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall]]],
+        routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall | Batch]]],
         codecs: dict[int, Codec],
         asked: Container[int] = (),
         translated: Container[int] = (),

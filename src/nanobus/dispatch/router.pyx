@@ -7,6 +7,7 @@ from libc.stdint cimport uint16_t, uint32_t
 from libc.stdlib cimport calloc, free
 
 from nanobus.bus.codec cimport Codec
+from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.native cimport NativeCall
 
 
@@ -31,7 +32,7 @@ cdef class Router:
 
     Parameters
     ----------
-    routes : dict of (int, int) -> sequence of (int, callable or NativeCall)
+    routes : dict of (int, int) -> sequence of (int, callable, NativeCall or Batch)
         (source id, message id) -> (index of the handler, its method).
     codecs : dict of int -> Codec
         The codec of each message id in `routes`; the router takes the instances that are its worker's own.
@@ -100,6 +101,8 @@ cdef object fill(Entry *entry, Row *row, method):
         row.size = native.size
         return native, None
     row.is_free = False
+    if isinstance(method, Batch):
+        row.batch = <PyObject *> method
     function, receiver = method, None
     entry.call = call_function
     if isinstance(method, MethodType):

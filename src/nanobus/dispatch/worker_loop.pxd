@@ -1,19 +1,8 @@
-from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from nanobus.bus.base cimport BUS_OK, BusStatus, Slot
 from nanobus.dispatch.free_loop cimport FreeLoop
 from nanobus.dispatch.router cimport Entry, Row
-
-
-cdef class Timer:
-    cdef object method
-    cdef int64_t period                 # ns
-    cdef int64_t due                    # monotonic ns
-    cdef uint32_t handler
-    cdef uint32_t tick[2]               # what its messages carry: its index in its handler, and the shard
-    cdef uint32_t tick_size             # bytes: only ticks of shards say whose they are
-    cdef uint16_t source
-    cdef bint under_way                 # its message is on the bus and was not handled yet
 
 
 cdef class WorkerLoop(FreeLoop):
@@ -29,6 +18,7 @@ cdef class WorkerLoop(FreeLoop):
 
     cdef BusStatus deliver(self) except? BUS_OK
     cdef void pass_on(self) noexcept
+    cdef int deliver_batch(self, Row *row, Slot *slot) except -1
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1
     cdef bint answers_for(self, uint64_t position, error) except -1

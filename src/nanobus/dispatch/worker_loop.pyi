@@ -7,18 +7,7 @@ from nanobus.dispatch.division import Division
 from nanobus.dispatch.free_loop import FreeLoop
 from nanobus.dispatch.outlet import Outlet, Service
 from nanobus.dispatch.router import Router
-
-@final
-class Timer:
-    def __new__(
-        cls,
-        method: Callable[[], object],
-        period: int,
-        handler: int,
-        source: int,
-        index: int,
-        shard: int | None = None,
-    ) -> Self: ...
+from nanobus.dispatch.timer import Timer
 
 @final
 class WorkerLoop(FreeLoop):

@@ -13,11 +13,9 @@ A handler that raises is reported with its message and position; the callback de
 import threading
 
 cimport cython
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
@@ -30,11 +28,14 @@ from nanobus.core.atomics cimport load_acquire, store_release
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
+from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division, shard_at
 from nanobus.dispatch.free_loop cimport FreeLoop
+from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
 from nanobus.dispatch.permits cimport native_error, take_refusal
 from nanobus.dispatch.router cimport Entry, Router, Row, runs_freely
+from nanobus.dispatch.timer cimport Timer
 
 from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
 
@@ -46,25 +47,6 @@ cdef enum:
     BATCH = 512                         # slots a turn: timers and hooks are looked at in between
     SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
     MOMENT_NS = 1_000                   # an answer from another processor comes sooner
-
-
-@cython.final
-cdef class Timer:
-    """A method to be called every `period` ns, through a message on the bus.
-
-    A tick that was not handled yet is not sent again: a worker that lags skips ticks, it does not pile them up.
-    """
-
-    def __cinit__(self, method, int64_t period, uint32_t handler, uint16_t source, uint32_t index, shard=None):
-        if period <= 0:
-            raise ValueError(f"period must be > 0 ns, got {period}")
-        self.method = method
-        self.period = period
-        self.handler = handler
-        self.source = source
-        self.tick[0] = index
-        self.tick[1] = 0 if shard is None else <uint32_t> shard
-        self.tick_size = sizeof(uint32_t) if shard is None else 2 * sizeof(uint32_t)
 
 
 @cython.final
@@ -210,6 +192,11 @@ cdef class WorkerLoop(FreeLoop):
                     self.answered = False               # no answer is to be waited for: there is something to do
                     return BUS_EMPTY
                 skips = 0
+                if rarely(row.batch != NULL and not row.asks and not row.translates):
+                    self.deliver_batch(row, &slot)
+                    if self.failed:
+                        return BUS_OK
+                    continue
                 self.dispatch(row, &slot)
             elif slot.header.message == TIMER_ID:
                 self.tick(&slot)
@@ -228,6 +215,31 @@ cdef class WorkerLoop(FreeLoop):
         """Leave the message at hand, unless it ended the worker: one that resumes at its cursor begins with it."""
         if not self.failed:
             self.reader.advance()
+
+    cdef int deliver_batch(self, Row *row, Slot *slot) except -1:
+        """Handle a message of a batch handler, and what follows it of the same kind."""
+        cdef Batch batch = <Batch> row.batch
+        cdef Entry *entry = &self.router.entries[row.first]
+        cdef uint64_t first = slot.position
+        cdef BusStatus status
+        if slot.header.size != batch.size:
+            self.dispatch(row, slot)                    # which says what is wrong, or at least counts it
+            self.pass_on()
+            return 0
+        status = self.gather(batch, row, slot)
+        self.answered = True
+        try:
+            batch.hand_over()
+        except BaseException as error:
+            self.fail(entry.handler, None, first, error)
+        if self.outlet.claimed is not None:
+            self.end_claim(entry.handler, None, first)
+        self.reader.holds = False
+        if not self.failed:
+            self.reader.publish()
+        if status == BUS_LAPPED:                        # told once: the next look will not hear of it
+            self.tell_gap()
+        return 0
 
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
         if rarely(row.asks):
@@ -337,7 +349,7 @@ cdef class WorkerLoop(FreeLoop):
         try:
             refusal = take_refusal(entry.grant)
             if result != 0 or refusal is not None and not isinstance(refusal, Exception):
-                message = copy_of(row, slot)
+                message = copy_of(<Codec> row.codec, slot.payload, slot.header.size)
                 self.fail(entry.handler, message, slot.position, native_error(result, refusal))
             if self.outlet.claimed is not None:
                 self.end_claim(entry.handler, message, slot.position)
@@ -412,10 +424,7 @@ cdef class WorkerLoop(FreeLoop):
         """Call the timer that the slot is a tick of, if it is one of ours."""
         cdef Timer timer
         for timer in self.timers:
-            if (
-                timer.source == slot.header.source and slot.header.size == timer.tick_size
-                and not memcmp(timer.tick, slot.payload, timer.tick_size)
-            ):
+            if timer.wrote(slot):
                 timer.under_way = False
                 self.handled += 1
                 self.answered = True
@@ -468,16 +477,6 @@ cdef class WorkerLoop(FreeLoop):
         that lies unread for a moment is lost.
         """
         return not self.outlet.outbox.count and self.reader.wait(MOMENT_NS) == BUS_OK
-
-
-cdef object copy_of(Row *row, Slot *slot):
-    """Return the message in a slot, to be shown, with bytes of its own; None where it cannot be decoded."""
-    try:
-        return (<Codec> row.codec).decode_payload(
-            PyBytes_FromStringAndSize(<const char *> slot.payload, slot.header.size)
-        )
-    except Exception:
-        return None
 
 
 cdef int raise_what_is_set() except -1:

@@ -197,13 +197,16 @@ cdef class JournalReader(BusReader):
         return False
 
     cdef void advance(self) noexcept nogil:
-        cdef uint64_t next = self.next
-        self.cursor = next
+        self.cursor = self.next
+        if not self.holds:
+            self.publish()
+
+    cdef void publish(self) noexcept nogil:
         step()
-        store_release(&self.line.position, next)            # after the last read of the slot: gate() acquires it
+        store_release(&self.line.position, self.cursor)     # after the last read of the slot: gate() acquires it
         if self.named != NULL:
             step()
-            store_release(&self.named.position, next)
+            store_release(&self.named.position, self.cursor)
 
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
         cdef BusStatus status
