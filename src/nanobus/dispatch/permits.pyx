@@ -1,4 +1,6 @@
 """Permits to send for native functions. Their picture is in permits.pxd."""
+import os
+
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -40,7 +42,6 @@ cdef dict MEANINGS = {
 cdef Grant *grants[MOST_GRANTS]
 cdef uint64_t generation = 0            # of all numbers together: none comes twice
 cdef Mutex grants_mutex                 # of these two
-init_mutex(&grants_mutex, NULL)
 
 
 @cython.final
@@ -119,6 +120,11 @@ cdef class Permit:
             declared[<size_t> index].message = codec.message_id
             declared[<size_t> index].size = <uint32_t> size
         return declared
+
+
+def renew_lock():
+    """In a forked child: a thread that is not here may have held the old one."""
+    init_mutex(&grants_mutex, NULL)
 
 
 def send_address():
@@ -237,3 +243,7 @@ cdef int32_t status_of(error) noexcept:
     if isinstance(error, BusClosedError):
         return NATIVE_CLOSED
     return NATIVE_WRONG_SIZE if isinstance(error, MessageTooLargeError) else NATIVE_FAILED
+
+
+init_mutex(&grants_mutex, NULL)
+os.register_at_fork(after_in_child=renew_lock)
