@@ -1,11 +1,13 @@
 """Write 32 bytes from Python, beside the queue people use now."""
 
+from __future__ import annotations
+
 import queue
 import time
 
-import pyperf
-
 from nanobus import CircularBus
+
+from suite.case import Case, measure
 
 PAYLOAD = b"x" * 32
 
@@ -41,9 +43,11 @@ def queue_put_get(count: int) -> float:
     return time.perf_counter() - started
 
 
+CASES = [
+    Case("bus.write", bus_write, True, "compare-and-swap"),
+    Case("writer.write", writer_write, True, "compare-and-swap"),
+    Case("SimpleQueue put + get", queue_put_get, True, "bus.write"),
+]
+
 if __name__ == "__main__":
-    runner = pyperf.Runner()
-    runner.metadata["description"] = "32 bytes from Python"
-    runner.bench_time_func("SimpleQueue put + get", queue_put_get)
-    runner.bench_time_func("bus.write", bus_write)
-    runner.bench_time_func("writer.write", writer_write)
+    measure("32 bytes written from Python", CASES)

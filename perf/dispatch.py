@@ -1,21 +1,28 @@
-"""Deliver messages to empty handlers, in Python, in batches and in C, beside the bare call of a method from C."""
+"""Deliver messages to empty handlers: by codec, in batches, in C, and by the size of the routing table."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
-import native as compiled
-import pyperf
+from native import load
 
 from nanobus import CircularBus, Handler, Record, Worker, f64, message, native, on, u64
+from nanobus.bus.codec import find_codec
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop, bind
 from nanobus.routing import freeze
 
+from suite.case import Case, measure
+from suite.messages import message_of
+from suite.streams import BARE_CALL
+
 SOURCE = 1
 BATCH = 4096
+MANY = 64                                   # handlers, with a source of its own each
 
 
 @message(id=1)
@@ -33,6 +40,22 @@ class Tick(msgspec.Struct, array_like=True):
     ask: float
 
 
+@message(id=4)
+class Bid(Quote): ...
+
+
+@message(id=5)
+class Ask(Quote): ...
+
+
+@message(id=6)
+class Trade(Quote): ...
+
+
+QUOTES = (Quote, Bid, Ask, Trade)
+QUOTE = Quote(number=1, bid=1.0, ask=2.0, size=3.0)
+
+
 class Empty(Handler, id=2):
     @on(Quote, Tick, bytes)
     def receive(self, one: Any) -> None:
@@ -45,44 +68,54 @@ class Reading(Handler, id=3):
         quote.bid  # noqa: B018  the access is what is measured
 
 
-class Batching(Handler, id=4):
+class Answering(Handler, id=4):
+    def __init__(self, config: object) -> None:
+        super().__init__(config)
+        self.answer = Bid()
+
+    @on(Quote)
+    def receive(self, quote: Quote) -> None:
+        self.send(self.answer)
+
+
+class Packing(Handler, id=5):
+    def __init__(self, config: object) -> None:
+        super().__init__(config)
+        self.answer = Tick(1, 1.0, 2.0)
+
+    @on(Quote)
+    def receive(self, quote: Quote) -> None:
+        self.send(self.answer)
+
+
+class Batching(Handler, id=6):
     @on(Quote, batch=True)
     def receive(self, quotes: Any, positions: Any) -> None:
         pass
 
 
-class Native(Handler, id=5):
-    receive = on(Quote)(native(compiled.load("calls").EMPTY))
+class Hearing(Handler):
+    @on(*QUOTES)
+    def receive(self, quote: Quote) -> None:
+        pass
 
 
-message(bytes, id=3)
-QUOTE = Quote(number=1, bid=1.0, ask=2.0, size=3.0)
+HEARING = [type(f"Hearing{one}", (Hearing,), {}, id=100 + one) for one in range(MANY)]
 
 
-def bare_call(count: int) -> float:
-    calls = compiled.load("calls")
-    handler = Empty()
-    started = time.perf_counter()
-    calls.call(handler.receive, QUOTE, count)
-    return time.perf_counter() - started
-
-
-def dispatch(count: int, one: object, handler_class: type[Handler] = Empty) -> float:
-    """Time of `count` deliveries; the bus is filled between the batches, which is not counted."""
+def deliver(worker: Worker, fill: Callable[[CircularBus, int], object], count: int) -> float:
+    """Return the time of `count` deliveries; `fill` puts a batch on the bus in between, which is not counted."""
     with CircularBus(1 << 20) as bus:
-        handler = handler_class()
         outlet = Outlet(bus.writer(), 1 << 16, lambda: None)
-        bind(handler, handler_class.source_id, outlet)
-        worker = Worker("w", [handler_class], {(SOURCE, type(one)): [handler_class]})
-        router = freeze(worker, [handler])
+        handlers = [kind(None) for kind in worker.handlers]
+        for handler in handlers:
+            bind(handler, handler.source_id, outlet)
+        router = freeze(worker, handlers)
         reader = bus.reader("newest")
-        send = bus.sender(SOURCE).send
-        total = 0.0
-        left = count
+        total, left = 0.0, count
         while left:
             batch = min(left, BATCH)
-            for _ in range(batch):
-                send(one)
+            fill(bus, batch)
             loop = WorkerLoop(reader, outlet, router, [], [], 0.001, lambda *_: False, lambda _: None)
             loop.stop(bus.head)
             started = time.perf_counter()
@@ -92,13 +125,55 @@ def dispatch(count: int, one: object, handler_class: type[Handler] = Empty) -> f
         return total
 
 
+def one_route(one: Any, kind: type[Handler], count: int) -> float:
+    def fill(bus: CircularBus, batch: int) -> None:
+        with bus.sender(SOURCE) as sender:
+            for _ in range(batch):
+                sender.send(one)
+
+    return deliver(Worker("w", [kind], {(SOURCE, type(one)): [kind]}), fill, count)
+
+
+def to_native(count: int) -> float:
+    class Native(Handler, id=7):
+        receive = on(Quote)(native(load("calls").EMPTY))
+
+    return one_route(QUOTE, Native, count)
+
+
+def many_routes(count: int) -> float:
+    """Deliver over a table of 256 routes, each message by another one: 64 sources of 4 messages to 64 handlers."""
+    table = {(1000 + one, kind): [HEARING[one]] for one in range(MANY) for kind in QUOTES}
+    payload, ids = bytes(memoryview(QUOTE)), [find_codec(kind).message_id for kind in QUOTES]
+
+    def fill(bus: CircularBus, batch: int) -> None:
+        for number in range(batch):
+            bus.write(1000 + number % MANY, ids[number // MANY % len(ids)], payload)
+
+    return deliver(Worker("w", HEARING, table), fill, count)
+
+
+def encode(count: int) -> float:
+    encode, tick = msgspec.msgpack.Encoder().encode, Tick(1, 1.0, 2.0)
+    started = time.perf_counter()
+    for _ in range(count):
+        encode(tick)
+    return time.perf_counter() - started
+
+
+ONE_ROUTE = "Record to a handler"
+CASES = [
+    Case(ONE_ROUTE, partial(one_route, QUOTE, Empty), True, BARE_CALL),
+    Case("Record to a handler that reads a field", partial(one_route, QUOTE, Reading), True, BARE_CALL),
+    Case("msgspec.Struct to a handler", partial(one_route, Tick(1, 1.0, 2.0), Empty), True, BARE_CALL),
+    Case("raw bytes to a handler", partial(one_route, message_of("raw", 32), Empty), True, BARE_CALL),
+    Case("Record to a native handler", to_native, True, BARE_CALL),
+    Case("Record to a handler that takes batches", partial(one_route, QUOTE, Batching), True, BARE_CALL),
+    Case("Record to a handler, over 256 routes to 64 handlers", many_routes, True, ONE_ROUTE),
+    Case("Record to a handler that sends a Record", partial(one_route, QUOTE, Answering), True, ONE_ROUTE),
+    Case("Record to a handler that sends a msgspec.Struct", partial(one_route, QUOTE, Packing), True, ONE_ROUTE),
+    Case("msgspec's own encode of that", encode, True, BARE_CALL),
+]
+
 if __name__ == "__main__":
-    runner = pyperf.Runner()
-    runner.metadata["description"] = "one message to an empty handler"
-    runner.bench_time_func("bare call from C", bare_call)
-    runner.bench_time_func("Record", dispatch, QUOTE)
-    runner.bench_time_func("Record, one field read", dispatch, QUOTE, Reading)
-    runner.bench_time_func("Record, native handler", dispatch, QUOTE, Native)
-    runner.bench_time_func("Record, in batches", dispatch, QUOTE, Batching)
-    runner.bench_time_func("msgspec.Struct", dispatch, Tick(1, 1.0, 2.0))
-    runner.bench_time_func("raw bytes", dispatch, b"x" * 32)
+    measure("A message to an empty handler", CASES)

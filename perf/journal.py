@@ -5,55 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
-
-import native
-import pyperf
 
 from nanobus import CircularBus, JournalBus, Retention
 
-SIZES = {"32 B": 32, "1 KiB": 1024, "64 KiB": 65536}
-AT_MOST = 1 << 28  # bytes of log in one timed stretch: what is longer is timed in several
+import native
+from suite.case import Case, measure
+from suite.messages import SIZE_NAMES, SIZES
 
-
-def copy(count: int, size: int) -> float:
-    floors = native.load("floors")
-    source, target = bytes(size), bytearray(1 << 22)
-    floors.copy(source, target, (1 << 22) // size)
-    started = time.perf_counter()
-    floors.copy(source, target, count)
-    return time.perf_counter() - started
-
-
-def fresh_copy(count: int, size: int) -> float:
-    """A copy into memory that nobody has touched, as a journal's is: the system has to find and clear the pages."""
-    floors = native.load("floors")
-    source, total = bytes(size), 0.0
-    for part in parts(count, size):
-        with JournalMemory(part * size) as target:
-            started = time.perf_counter()
-            floors.copy(source, target, part)
-            total += time.perf_counter() - started
-    return total
-
-
-class JournalMemory:
-    """A new file, mapped whole, its blocks allocated."""
-
-    def __init__(self, size: int) -> None:
-        from nanobus.memory.file import FileMapping
-
-        self.folder = tempfile.mkdtemp()
-        self.mapping = FileMapping(Path(self.folder) / "bytes", size)
-
-    def __enter__(self) -> memoryview:
-        self.view = memoryview(self.mapping)
-        return self.view
-
-    def __exit__(self, *exception: object) -> None:
-        self.view.release()
-        self.mapping.close()
-        shutil.rmtree(self.folder)
+AT_MOST = 1 << 28                           # bytes of log in one timed stretch: what is longer is timed in several
+SCANNED = 1 << 18                           # messages
 
 
 def parts(count: int, size: int) -> list[int]:
@@ -61,59 +23,69 @@ def parts(count: int, size: int) -> list[int]:
     return [min(most, count - done) for done in range(0, count, most)]
 
 
-def ring(count: int, size: int) -> float:
-    loops = native.load("loops")
-    with CircularBus(1 << 22) as bus:
-        writer, payload = bus.writer(), bytes(size)
-        loops.append(writer, payload, 1000)
+def ring(size: int, count: int) -> float:
+    append, payload = native.load("streams").append, bytes(size)
+    with CircularBus(1 << 20) as bus:
+        writer = bus.writer()
+        append(writer, payload, 1000)
         started = time.perf_counter()
-        loops.append(writer, payload, count)
+        append(writer, payload, count)
         return time.perf_counter() - started
 
 
-def journal(count: int, size: int, checks: bool) -> float:
-    loops = native.load("loops")
-    folder, payload, total = tempfile.mkdtemp(), bytes(size), 0.0
+def journal(size: int, checks: bool, count: int) -> float:
+    append, payload, total = native.load("streams").append, bytes(size), 0.0
+    folder = tempfile.mkdtemp(prefix="perf-")
     try:
         keep = Retention(size=AT_MOST)
         with JournalBus(Path(folder) / "journal", timestamps=checks, checksum=checks, retention=keep) as bus:
             writer = bus.writer()
             for part in parts(count, size):
                 started = time.perf_counter()
-                done = loops.append(writer, payload, part)
+                append(writer, payload, part)
                 total += time.perf_counter() - started
-                assert done == part
                 bus.keep_house()
     finally:
         shutil.rmtree(folder)
     return total
 
 
-def scan(count: int, checks: bool) -> float:
-    loops = native.load("loops")
-    folder = tempfile.mkdtemp()
+def scan(checks: bool, count: int) -> float:
+    """Return the time of `count` messages, from as many passes over one journal as that takes."""
+    streams, total = native.load("streams"), 0.0
+    folder = tempfile.mkdtemp(prefix="perf-")
     try:
         with JournalBus(Path(folder) / "journal", timestamps=checks, checksum=checks) as bus:
-            loops.append(bus.writer(), bytes(32), min(count, 1 << 20))
-            total = 0.0
-            for part in [1 << 20] * (count >> 20) + [count & ((1 << 20) - 1)]:
-                reader = bus.reader("oldest")
-                started = time.perf_counter()
-                seen, _ = loops.scan(reader) if part == 1 << 20 or count < 1 << 20 else (0, 0)
-                total += (time.perf_counter() - started) * (part / seen if seen else 1)
-                reader.close()
-            return total
+            messages = min(count, SCANNED)
+            streams.append(bus.writer(), bytes(32), messages)
+            passes = -(-count // messages)
+            for _ in range(passes):
+                with bus.reader("oldest") as reader:
+                    started = time.perf_counter()
+                    seen, _ = streams.scan(reader)
+                    total += time.perf_counter() - started
+                    assert seen == messages
+            return total * count / (passes * messages)
     finally:
         shutil.rmtree(folder)
 
 
+def cases() -> list[Case]:
+    found = []
+    for size in SIZES:
+        name, facts = SIZE_NAMES[size], {"bytes": size}
+        in_cache, new = f"copy, {name}", f"copy to a new file, {name}"
+        found += [
+            Case(f"append to a ring, {name}", partial(ring, size), True, in_cache, facts=facts),
+            Case(f"append to a journal, {name}", partial(journal, size, False), True, new, facts=facts),
+            Case(f"append to a checked journal, {name}", partial(journal, size, True), True, new, facts=facts),
+        ]
+    found.append(Case("scan a journal, 32 B", partial(scan, False), True, "copy, 32 B"))
+    found.append(Case("scan a journal and check it, 32 B", partial(scan, True), False, "copy, 32 B"))
+    return found
+
+
+CASES = cases()
+
 if __name__ == "__main__":
-    native.load("loops")
-    runner = pyperf.Runner()
-    runner.metadata["description"] = "append to a journal, natively"
-    for name, size in SIZES.items():
-        runner.bench_time_func(f"copy, {name}", copy, size)
-        runner.bench_time_func(f"copy to a new file, {name}", fresh_copy, size)
-        runner.bench_time_func(f"ring, {name}", ring, size)
-        runner.bench_time_func(f"journal, {name}", journal, size, False)
-        runner.bench_time_func(f"journal with checksums and timestamps, {name}", journal, size, True)
+    measure("A message appended to a bus in C, with nobody who reads; a message scanned", CASES)

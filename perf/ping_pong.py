@@ -1,83 +1,79 @@
-"""A round trip between handlers in two threads, beside two `queue.SimpleQueue`."""
+"""A round trip between two, each in a thread or a process of its own."""
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
+from functools import partial
 
-import pyperf
+from peers import RIVALS, Journal, Link, Ring
+from peers.link import Wait, Where
+from suite.case import Case, measure, once
+from suite.messages import CODECS, SIZES
+from suite.posting import asking_crew
+from suite.round_trips import asking_stage
+from suite.streams import PLACES, SMALL, facts, name_of
 
-from nanobus import CircularBus, Handler, Messenger, Record, Worker, message, on, u64
-
-
-@message(id=1)
-class Ping(Record):
-    number: u64
-
-
-@message(id=2)
-class Pong(Record):
-    number: u64
+FLOOR = "a cache line there and back"
+PING_PONG = "ping_pong"
 
 
-class Left(Handler, id=1):
-    def on_start(self) -> None:
-        self.ping = Ping()
-        self.config["started"] = time.perf_counter()
-        self.send(self.ping)
-
-    @on(Pong)
-    def pong(self, pong: Pong) -> None:
-        number = pong.number + 1
-        if number < self.config["count"]:
-            self.ping.number = number
-            self.send(self.ping)
-        else:
-            self.config["ended"] = time.perf_counter()
-            self.stop()
+def of_handlers(
+    codec: str, size: int, where: Where, wait: Wait, *, journal: bool = False, quick: bool = False
+) -> Case:
+    bus = "journal" if journal else "ring"
+    return Case(
+        name_of(PING_PONG, "handlers", size, where, codec, bus, wait),
+        once(partial(asking_stage, codec, size, where == "processes", journal, wait)),
+        quick,
+        FLOOR,
+        facts=facts(PING_PONG, f"handlers, {codec}" + ", journal" * journal, size, where, wait=wait),
+    )
 
 
-class Right(Handler, id=2):
-    def on_start(self) -> None:
-        self.answer = Pong()
-
-    @on(Ping)
-    def ping(self, ping: Ping) -> None:
-        self.answer.number = ping.number
-        self.send(self.answer)
-
-
-def over_a_bus(count: int, wait: str) -> float:
-    config = {"count": count, "started": 0.0, "ended": 0.0}
-    workers = [Worker("left", [Left], {(Right, Pong): [Left]}), Worker("right", [Right], {(Left, Ping): [Right]})]
-    with CircularBus(1 << 16, wait=wait) as bus, Messenger(bus, workers, config).run() as handles:
-        handles.join()
-    return config["ended"] - config["started"]
+def of_links(kind: type[Link], size: int, where: Where, wait: Wait, *, quick: bool = False) -> Case:
+    ours = issubclass(kind, Ring)
+    name = f"{kind.name}, reader and writer" if ours else kind.name
+    return Case(
+        name_of(PING_PONG, name, size, where, wait),
+        once(partial(asking_crew, kind, size, wait, where)),
+        quick,
+        name_of(PING_PONG, "handlers", size, where, "Record", "ring", wait),
+        "" if ours else kind.module,
+        facts(PING_PONG, name, size, where, wait=wait),
+    )
 
 
-def over_queues(count: int) -> float:
-    there: queue.SimpleQueue[int] = queue.SimpleQueue()
-    back: queue.SimpleQueue[int] = queue.SimpleQueue()
+def in_c(kind: type[Ring], size: int, where: Where, wait: Wait, *, quick: bool = False) -> Case:
+    bus = "journal" if kind is Journal else "ring"
+    return Case(
+        name_of(PING_PONG, "native", size, where, bus, wait),
+        once(partial(asking_crew, kind, size, wait, where, True)),
+        quick,
+        FLOOR,
+        facts=facts(PING_PONG, "native" + ", journal" * (bus == "journal"), size, where, wait=wait),
+    )
 
-    def answer() -> None:
-        for _ in range(count):
-            back.put(there.get())
 
-    thread = threading.Thread(target=answer)
-    thread.start()
-    started = time.perf_counter()
-    for number in range(count):
-        there.put(number)
-        back.get()
-    ended = time.perf_counter()
-    thread.join()
-    return ended - started
+def cases() -> list[Case]:
+    found = []
+    waits: tuple[Wait, ...] = ("spin", "block")
+    for size in SIZES:
+        for where in PLACES:
+            for wait in waits:
+                found.append(of_handlers("Record", size, where, wait, quick=size == SMALL))
+                found.append(of_links(Ring, size, where, wait, quick=size == SMALL and where == "processes"))
+                found.append(in_c(Ring, size, where, wait, quick=size == SMALL and wait == "spin"))
+        for kind in RIVALS:
+            for where in kind.places:
+                for wait in kind.waits:
+                    found.append(of_links(kind, size, where, wait, quick=size == SMALL and wait == "block"))
+    for codec in CODECS[1:]:
+        found.append(of_handlers(codec, SMALL, "processes", "spin", quick=True))
+    found.append(of_handlers("Record", SMALL, "processes", "spin", journal=True, quick=True))
+    found.append(in_c(Journal, SMALL, "processes", "spin"))
+    return found
 
+
+CASES = cases()
 
 if __name__ == "__main__":
-    runner = pyperf.Runner()
-    runner.metadata["description"] = "a round trip between two threads"
-    runner.bench_time_func("two SimpleQueue", over_queues)
-    runner.bench_time_func("handlers, spinning", over_a_bus, "spin")
-    runner.bench_time_func("handlers, blocking", over_a_bus, "block")
+    measure("A round trip", CASES)

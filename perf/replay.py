@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
-
-import native
-import pyperf
 
 from nanobus import Handler, JournalBus, Messenger, Record, Worker, message, on, u64
 
-MESSAGES = 50_000  # in one journal; each has an answer
+import native
+from suite.case import Case, Rig, measure, once
+
+MESSAGES = 20_000                           # in one journal; each has an answer
 SOURCE = 9
 
 
@@ -32,48 +33,55 @@ class Answering(Handler, id=1):
         self.send(Answer(question.number))
 
 
-def messenger_on(bus: JournalBus) -> Messenger:
-    return Messenger(bus, [Worker("answering", [Answering], {(SOURCE, Question): [Answering]})])
+class Recorded(Rig):
+    """A journal of questions and answers.
+
+    Parameters
+    ----------
+    mode : "scan", "rebuild" or "verify"
+        How each run reads it.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.folder = Path(tempfile.mkdtemp(prefix="perf-"))
+        self.bus = JournalBus(self.folder / "journal")
+        with self.messenger().run(), self.bus.sender(SOURCE) as sender:
+            for number in range(MESSAGES):
+                sender.send(Question(number))
+
+    def messenger(self) -> Messenger:
+        return Messenger(self.bus, [Worker("answering", [Answering], {(SOURCE, Question): [Answering]})])
+
+    def run(self, count: int) -> float:
+        """Return the time of `count` messages, from as many whole passes as that takes."""
+        passes = -(-count // (2 * MESSAGES))
+        return sum(self.scan() if self.mode == "scan" else self.replay() for _ in range(passes)) / passes * count
+
+    def scan(self) -> float:
+        scan = native.load("streams").scan
+        with self.bus.reader("oldest") as reader:
+            started = time.perf_counter()
+            seen, _ = scan(reader)
+            assert seen == 2 * MESSAGES
+            return (time.perf_counter() - started) / seen
+
+    def replay(self) -> float:
+        result = self.messenger().replay(self.bus, self.mode)  # type: ignore[arg-type]
+        assert result.handled == MESSAGES
+        return result.seconds / result.messages
+
+    def stop(self) -> None:
+        self.bus.close()
+        shutil.rmtree(self.folder)
 
 
-def record(folder: Path) -> None:
-    with JournalBus(folder) as bus, messenger_on(bus).run():
-        sender = bus.sender(SOURCE)
-        for number in range(MESSAGES):
-            sender.send(Question(number))
-
-
-def scan(bus: JournalBus) -> float:
-    loops = native.load("loops")
-    with bus.reader("oldest") as reader:
-        started = time.perf_counter()
-        seen, _ = loops.scan(reader)
-        assert seen == 2 * MESSAGES
-        return (time.perf_counter() - started) / seen
-
-
-def replay(bus: JournalBus, mode: str) -> float:
-    result = messenger_on(bus).replay(bus, mode)  # type: ignore[arg-type]
-    assert result.handled == MESSAGES
-    return result.seconds / result.messages
-
-
-def repeated(count: int, name: str) -> float:
-    """Time of `count` messages, from as many whole passes as a runner's patience allows."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        record(folder / "journal")
-        with JournalBus(folder / "journal") as bus:
-            passes = max(1, min(20, count // (2 * MESSAGES)))
-            once = [scan(bus) if name == "scan" else replay(bus, name) for _ in range(passes)]
-            return sum(once) / passes * count
-    finally:
-        shutil.rmtree(folder)
-
+SCANNED = "a recorded message, scanned in C"
+CASES = [
+    Case(SCANNED, once(partial(Recorded, "scan")), True),
+    Case("a recorded message, rebuilt", once(partial(Recorded, "rebuild")), True, SCANNED),
+    Case("a recorded message, verified", once(partial(Recorded, "verify")), False, SCANNED),
+]
 
 if __name__ == "__main__":
-    native.load("loops")
-    runner = pyperf.Runner(processes=5, values=3)
-    runner.metadata["description"] = "a recorded message, read again"
-    for name in ("scan", "rebuild", "verify"):
-        runner.bench_time_func(name, repeated, name)
+    measure("A recorded message, read again", CASES)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
-import pyperf
+from functools import partial
+from typing import Any
 
 from nanobus import CircularBus, Handler, Messenger, Record, Worker, message, on, u32, u64
+
+from suite.case import Case, measure
 
 OUTSIDE = 100
 STEPS = 2000  # of arithmetic for a message: 100 us or so
@@ -33,7 +34,7 @@ class Laborer(Handler, id=1):
         self.send(Done(task.number))
 
 
-def work(count: int, shards: int, shard_by: str | None) -> float:
+def work(shards: int, shard_by: str | None, count: int) -> float:
     """Return the seconds from the first task on the bus to the last answer on it."""
     worker = Worker(
         "labor", [Laborer], {(OUTSIDE, Task): [Laborer]}, process=True, shards=shards, shard_by=shard_by
@@ -45,28 +46,18 @@ def work(count: int, shards: int, shard_by: str | None) -> float:
                 sender.send(Task(number, number % ACCOUNTS))
             handles.stop()  # which sleeps until all is done: nobody else needs a processor
         with bus.reader(gate=False) as reader:
-            found = list(iter(lambda: reader.read(0), None))
+            found: list[Any] = list(iter(lambda: reader.read(0), None))
     done = [one.decode(Done).number for one in found if one.source == Laborer.source_id]
     assert sorted(done) == list(range(count)), "a message was lost, or handled twice"
-    return (found[-1].timestamp - found[0].timestamp) / 1e9
+    return float(found[-1].timestamp - found[0].timestamp) / 1e9
 
 
-def one_process_beside_two_shards(count: int) -> None:
-    """Print the multiple, of runs that alternate, so that a busy machine slows both alike."""
-    ratios = []
-    for _ in range(5):
-        alone, shared = work(count, 1, None), work(count, 2, None)
-        ratios.append(alone / shared)
-        time.sleep(0.2)
-    lowest, _, middle, _, highest = sorted(ratios)
-    print(f"two shards do {middle:.2f} times the work of one process ({lowest:.2f} to {highest:.2f})")
-
+ALONE = "work, one process"
+CASES = [
+    Case(ALONE, partial(work, 1, None)),
+    Case("work, two shards", partial(work, 2, None), False, ALONE),
+    Case("work, two shards by a field", partial(work, 2, "account"), False, ALONE),
+]
 
 if __name__ == "__main__":
-    runner = pyperf.Runner(processes=3, values=3, warmups=0, loops=5000)  # of few messages one shard may have most
-    runner.metadata["description"] = "a message handled by work that keeps a processor busy"
-    runner.bench_time_func("one process", work, 1, None)
-    runner.bench_time_func("two shards", work, 2, None)
-    runner.bench_time_func("two shards by a field", work, 2, "account")
-    if not runner.args.worker:
-        one_process_beside_two_shards(runner.args.loops)
+    measure("A message to a handler that keeps a processor busy", CASES)

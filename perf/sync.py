@@ -8,11 +8,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import pyperf
-
 from nanobus import JournalBus
+
+from suite.case import Case, measure
 
 PAYLOAD = b"x" * 32
 
@@ -39,7 +40,7 @@ def in_threads(count: int, threads: int, make: Callable[[], Callable[[], object]
     return time.perf_counter() - started
 
 
-def journal(count: int, threads: int) -> float:
+def journal(threads: int, count: int) -> float:
     folder = tempfile.mkdtemp()
     try:
         with JournalBus(Path(folder) / "journal", sync="commit") as bus:
@@ -53,7 +54,7 @@ def journal(count: int, threads: int) -> float:
         shutil.rmtree(folder)
 
 
-def sqlite(count: int, threads: int) -> float:
+def sqlite(threads: int, count: int) -> float:
     folder = tempfile.mkdtemp()
     try:
         path = Path(folder) / "rows"
@@ -69,18 +70,24 @@ def sqlite(count: int, threads: int) -> float:
 
         def make() -> Callable[[], object]:
             connection = connect()
-            return lambda: connection.execute(
-                "INSERT INTO messages VALUES (1, 1, ?, ?)", (time.time_ns(), PAYLOAD)
-            )
+            return lambda: connection.execute("INSERT INTO messages VALUES (1, 1, ?, ?)", (time.time_ns(), PAYLOAD))
 
         return in_threads(count, threads, make)
     finally:
         shutil.rmtree(folder)
 
 
-if __name__ == "__main__":
-    runner = pyperf.Runner(processes=5, values=3)
-    runner.metadata["description"] = "32 bytes, on the disk when the write returns"
+def cases() -> list[Case]:
+    found = []
     for threads in (1, 8):
-        runner.bench_time_func(f"journal, {threads} writers", journal, threads)
-        runner.bench_time_func(f"SQLite (WAL, synchronous=FULL), {threads} writers", sqlite, threads)
+        name = f"on the disk by a journal, {threads} writers"
+        found.append(Case(name, partial(journal, threads), threads == 1))
+        rival = f"by SQLite (WAL, synchronous=FULL), {threads} writers"
+        found.append(Case(rival, partial(sqlite, threads), False, name))
+    return found
+
+
+CASES = cases()
+
+if __name__ == "__main__":
+    measure("32 bytes that are on the disk when their write returns", CASES)

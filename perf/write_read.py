@@ -1,36 +1,37 @@
 """Write and read one 32-byte message in C, in one thread; beside the floor of any bus with many writers."""
 
-import time
+from __future__ import annotations
 
-import native
-import pyperf
+import time
+from functools import partial
+from typing import Any
 
 from nanobus import CircularBus
 
+import native
+from suite.case import Case, measure
 
-def write_and_read(count: int, **parameters: object) -> float:
-    loops = native.load("loops")
+
+def write_and_read(parameters: dict[str, Any], count: int) -> float:
+    streams = native.load("streams")
     with CircularBus(1 << 16, **parameters) as bus:
         writer, reader = bus.writer(), bus.reader()
-        loops.write_and_read(writer, reader, 10_000)
+        streams.write_and_read(writer, reader, 10_000)
         started = time.perf_counter()
-        loops.write_and_read(writer, reader, count)
+        streams.write_and_read(writer, reader, count)
         return time.perf_counter() - started
 
 
-def floor(count: int, name: str) -> float:
-    function = getattr(native.load("floors"), name)
-    started = time.perf_counter()
-    function(count)
-    return time.perf_counter() - started
-
+VARIANTS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", spinning bus": {"wait": "spin"},
+    ", timestamps": {"timestamps": True},
+    ", checksums": {"checksum": True},
+}
+CASES = [
+    Case(f"write + read{name}", partial(write_and_read, parameters), True, "compare-and-swap")
+    for name, parameters in VARIANTS.items()
+]
 
 if __name__ == "__main__":
-    native.load("loops")
-    runner = pyperf.Runner()
-    runner.metadata["description"] = "native write + read of 32 bytes, one thread"
-    runner.bench_time_func("compare-and-swap", floor, "swap")
-    runner.bench_time_func("write + read", write_and_read)
-    runner.bench_time_func("write + read, spinning bus", lambda count: write_and_read(count, wait="spin"))
-    runner.bench_time_func("write + read, timestamps", lambda count: write_and_read(count, timestamps=True))
-    runner.bench_time_func("write + read, checksums", lambda count: write_and_read(count, checksum=True))
+    measure("A message of 32 bytes written and read in C, in one thread", CASES)

@@ -1,27 +1,29 @@
-"""What two processes can talk through: ours and the others', one small file each, behind one little interface.
+"""What messages can travel through: ours and the others', one small file each, behind one little interface.
 
-    peer.py            the interface: start, stop, round_trips; open and run_echo of programs
-    handlers.py        nanobus: a handler answers a handler; a handler answers a program
-    handles.py         nanobus: reader and writer of one ring, in two programs
+    link.py            the interface: a link, its senders and receivers
+    rings.py           nanobus without handlers: a reader and a writer of one bus
+    simple.py          queue.SimpleQueue, between threads
     pipe.py            multiprocessing.Pipe
     queues.py          multiprocessing.Queue
-    zeromq.py          pyzmq, ipc
+    zeromq.py          pyzmq, inproc and ipc
     fifo.py            faster-fifo
     iceoryx.py         iceoryx2, publish-subscribe
 
-Each is set up as its own documentation has it fastest for 32 bytes. Who is not installed says so (`available`).
+Each is set up as its own documentation has it fastest for bytes. Who is not installed says so (`available`).
 """
 
 from __future__ import annotations
 
 from peers.fifo import FasterFifo
-from peers.handlers import AnsweringHandler, Handlers
-from peers.handles import Handles
 from peers.iceoryx import Iceoryx
-from peers.peer import Peer
+from peers.link import Link
 from peers.pipe import Pipe
 from peers.queues import Queue
+from peers.rings import Journal, Ring
+from peers.simple import SimpleQueue
 from peers.zeromq import ZeroMQ
 
-OURS: tuple[type[Peer], ...] = (Handlers, AnsweringHandler, Handles)
-RIVALS: tuple[type[Peer], ...] = (Iceoryx, FasterFifo, Pipe, ZeroMQ, Queue)
+__all__ = ["OURS", "RIVALS", "Journal", "Link", "Ring"]
+
+OURS: tuple[type[Link], ...] = (Ring, Journal)
+RIVALS: tuple[type[Link], ...] = (SimpleQueue, Iceoryx, FasterFifo, Pipe, ZeroMQ, Queue)

@@ -1,35 +1,39 @@
-"""faster-fifo: one queue each way, bytes without pickle; `get`, by its own figures ahead of `get_many` one to one."""
+"""faster-fifo: a queue for each consumer, bytes without pickle; `get_many` for streams, `get` for round trips."""
 
 from __future__ import annotations
 
 import queue
 from functools import partial
 
-from peers.peer import Ends, Programs, Wait
+from peers.link import End, Link, Shape, nothing, to_each
 
 FOR_EVER = 1e6                              # seconds; it knows no None
+CAPACITY = 1 << 20                          # bytes, as a ring of ours
 
 
 def unchanged(message: bytes) -> bytes:
     return message
 
 
-class FasterFifo(Programs):
+class FasterFifo(Link):
     name = "faster-fifo"
-    package = "faster-fifo"
     module = "faster_fifo"
 
-    def __init__(self, wait: Wait) -> None:
-        super().__init__(wait)
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
         import faster_fifo
 
-        self.there = faster_fifo.Queue(1 << 16, loads=bytes, dumps=unchanged)
-        self.back = faster_fifo.Queue(1 << 16, loads=bytes, dumps=unchanged)
+        self.queues = [faster_fifo.Queue(CAPACITY, loads=bytes, dumps=unchanged) for _ in range(shape.consumers)]
 
-    def open(self, asks: bool) -> Ends:
-        outgoing, incoming = (self.there, self.back) if asks else (self.back, self.there)
-        if self.wait == "block":
-            return Ends(outgoing.put, partial(incoming.get, timeout=FOR_EVER), outgoing.close)
+    def sender(self, number: int) -> End:
+        return End(to_each([partial(one.put, timeout=FOR_EVER) for one in self.queues]), nothing)
+
+    def receiver(self, number: int) -> End:
+        incoming = self.queues[number]
+        if self.shape.wait == "block" and not self.shape.streams:
+            return End(partial(incoming.get, timeout=FOR_EVER), nothing)
+        if self.shape.wait == "block":
+            return End(self.of_many(number), nothing)
         look = incoming.get_nowait
 
         def receive() -> bytes:
@@ -39,4 +43,18 @@ class FasterFifo(Programs):
                 except queue.Empty:
                     pass
 
-        return Ends(outgoing.put, receive, outgoing.close)
+        return End(receive, nothing)
+
+    def of_many(self, number: int):  # type: ignore[no-untyped-def]
+        get_many, here = self.queues[number].get_many, []
+
+        def receive() -> bytes:
+            if not here:
+                here.extend(reversed(get_many(timeout=FOR_EVER)))
+            return here.pop()
+
+        return receive
+
+    def close(self) -> None:
+        for one in self.queues:
+            one.close()

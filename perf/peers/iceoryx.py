@@ -1,4 +1,7 @@
-"""iceoryx2: publish-subscribe of a ctypes structure, polled; or with an event service beside it, to sleep on."""
+"""iceoryx2: publish-subscribe of a ctypes structure, polled; or with an event service beside it, to sleep on.
+
+A publisher waits for a subscriber whose buffer is full, as a writer of ours does: by default it would overwrite.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,24 @@ import glob
 import os
 import shutil
 import tempfile
+from typing import Any
 
-from peers.peer import SIZE, Ends, Programs, Wait
+from peers.link import End, Link, Shape
+
+BUFFER = 64                                 # messages
 
 
-class Bytes(ctypes.Structure):
-    _fields_ = (("bytes", ctypes.c_char * SIZE),)
-
-
-class Iceoryx(Programs):
+class Iceoryx(Link):
     name = "iceoryx2"
-    package = "iceoryx2"
     module = "iceoryx2"
 
-    def __init__(self, wait: Wait) -> None:
-        super().__init__(wait)
-        self.root = tempfile.mkdtemp(prefix="peers-")
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.root = tempfile.mkdtemp(prefix="perf-")
         self.prefix = os.path.basename(self.root)       # of all its files, so that none is left behind
 
-    def open(self, asks: bool) -> Ends:
+    def services(self) -> tuple[Any, Any, Any]:
+        """Return a node, its publish-subscribe service, and the event that tells of a message."""
         import iceoryx2
 
         iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
@@ -33,47 +35,60 @@ class Iceoryx(Programs):
         config.global_cfg.root_path = iceoryx2.Path.new(self.root)
         config.global_cfg.prefix = iceoryx2.FileName.new(self.prefix)
         node = iceoryx2.NodeBuilder.new().config(config).create(iceoryx2.ServiceType.Ipc)
+        name = iceoryx2.ServiceName.new("link")
+        kind = type("Bytes", (ctypes.Structure,), {"_fields_": (("bytes", ctypes.c_char * self.shape.size),)})
+        builder = node.service_builder(name).publish_subscribe(kind).enable_safe_overflow(False)
+        builder = builder.subscriber_max_buffer_size(BUFFER).max_publishers(8).max_subscribers(8)
+        return node, builder.open_or_create(), node.service_builder(name).event().open_or_create()
 
-        def service(direction: str):  # type: ignore[no-untyped-def]
-            return node.service_builder(iceoryx2.ServiceName.new(direction))
+    def sender(self, number: int) -> End:
+        import iceoryx2
 
-        outgoing, incoming = ("there", "back") if asks else ("back", "there")
-        publisher = service(outgoing).publish_subscribe(Bytes).open_or_create().publisher_builder().create()
-        subscriber = service(incoming).publish_subscribe(Bytes).open_or_create().subscriber_builder().create()
-        notifier = service(outgoing).event().open_or_create().notifier_builder().create()
-        listener = service(incoming).event().open_or_create().listener_builder().create()
-        ends = [node, publisher, subscriber, notifier, listener]
-
-        def close() -> None:
-            while ends:
-                end = ends.pop()
-                if hasattr(end, "delete"):
-                    end.delete()
-            if asks:
-                shutil.rmtree(self.root)
-                for left in glob.glob(f"/dev/shm/{self.prefix}*"):
-                    os.unlink(left)
-
-        look, loan, size = subscriber.receive, publisher.loan_uninit, SIZE
-        copy, string_at = ctypes.memmove, ctypes.string_at
+        node, messages, events = self.services()
+        waits = iceoryx2.BackpressureStrategy.RetryUntilDelivered
+        publisher = messages.publisher_builder().backpressure_strategy(waits).create()
+        notifier = events.notifier_builder().create()
+        loan, size, copy, notify = publisher.loan_uninit, self.shape.size, ctypes.memmove, notifier.notify
 
         def send(payload: bytes) -> None:
             sample = loan()
             copy(sample.payload_ptr, payload, size)
             sample.assume_init().send()
 
+        def send_and_tell(payload: bytes) -> None:
+            send(payload)
+            notify()
+
+        return End(send if self.shape.wait == "spin" else send_and_tell, deleting(notifier, publisher, node))
+
+    def receiver(self, number: int) -> End:
+        node, messages, events = self.services()
+        subscriber = messages.subscriber_builder().create()
+        listener = events.listener_builder().create()
+        look, size, string_at, sleep = subscriber.receive, self.shape.size, ctypes.string_at, listener.blocking_wait
+
         def receive() -> bytes:
             while (sample := look()) is None:
                 pass
             return string_at(sample.payload_ptr, size)
 
-        def send_and_tell(payload: bytes) -> None:
-            send(payload)
-            notifier.notify()
-
         def receive_asleep() -> bytes:
             while (sample := look()) is None:
-                listener.blocking_wait()
+                sleep()
             return string_at(sample.payload_ptr, size)
 
-        return Ends(send, receive, close) if self.wait == "spin" else Ends(send_and_tell, receive_asleep, close)
+        return End(receive if self.shape.wait == "spin" else receive_asleep, deleting(listener, subscriber, node))
+
+    def close(self) -> None:
+        shutil.rmtree(self.root)
+        for left in glob.glob(f"/dev/shm/{self.prefix}*"):
+            os.unlink(left)
+
+
+def deleting(*ends: Any):  # type: ignore[no-untyped-def]
+    def close() -> None:
+        for end in ends:
+            if hasattr(end, "delete"):
+                end.delete()
+
+    return close

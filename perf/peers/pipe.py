@@ -1,32 +1,54 @@
-"""multiprocessing.Pipe: bytes without pickle; two one-way pipes, which cost less than a socket pair."""
+"""multiprocessing.Pipe: bytes without pickle; a one-way pipe, which costs less than a socket pair, for each pair."""
 
 from __future__ import annotations
 
-from peers.peer import SPAWN, Ends, Programs, Wait
+from multiprocessing.connection import Connection, wait
+from typing import cast
+
+from peers.link import SPAWN, End, Link, Shape, to_each
 
 
-class Pipe(Programs):
-    name = "multiprocessing.Pipe"
+class Pipe(Link):
+    name = "mp.Pipe"
 
-    def __init__(self, wait: Wait) -> None:
-        super().__init__(wait)
-        self.there = SPAWN.Pipe(duplex=False)
-        self.back = SPAWN.Pipe(duplex=False)
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.pipes = [[SPAWN.Pipe(duplex=False) for _ in range(shape.consumers)] for _ in range(shape.producers)]
 
-    def open(self, asks: bool) -> Ends:
-        incoming, outgoing = (self.back[0], self.there[1]) if asks else (self.there[0], self.back[1])
-        receive_bytes, poll = incoming.recv_bytes, incoming.poll
+    def sender(self, number: int) -> End:
+        ends = [out for _, out in self.pipes[number]]
 
         def close() -> None:
-            incoming.close()
-            outgoing.close()
+            for end in ends:
+                end.close()
 
-        if self.wait == "block":
-            return Ends(outgoing.send_bytes, receive_bytes, close)
+        return End(to_each([end.send_bytes for end in ends]), close)
+
+    def receiver(self, number: int) -> End:
+        ends = [row[number][0] for row in self.pipes]
+
+        def close() -> None:
+            for end in ends:
+                end.close()
+
+        if len(ends) == 1:
+            return End(ends[0].recv_bytes if self.shape.wait == "block" else polled(ends[0]), close)
+        ready: list[Connection] = []
 
         def receive() -> bytes:
-            while not poll(0):
-                pass
-            return receive_bytes()
+            if not ready:
+                ready.extend(cast("list[Connection]", wait(ends)))
+            return ready.pop().recv_bytes()
 
-        return Ends(outgoing.send_bytes, receive, close)
+        return End(receive, close)
+
+
+def polled(end: Connection):  # type: ignore[no-untyped-def]
+    poll, receive_bytes = end.poll, end.recv_bytes
+
+    def receive() -> bytes:
+        while not poll(0):
+            pass
+        return receive_bytes()
+
+    return receive

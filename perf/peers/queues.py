@@ -1,19 +1,24 @@
-"""multiprocessing.Queue: one each way. It has no way to look that is cheaper than to wait."""
+"""multiprocessing.Queue: one for each consumer. It has no way to look that is cheaper than to wait."""
 
 from __future__ import annotations
 
-from peers.peer import SPAWN, Ends, Programs, Wait
+from peers.link import SPAWN, End, Link, Shape, nothing, to_each
 
 
-class Queue(Programs):
-    name = "multiprocessing.Queue"
+class Queue(Link):
+    name = "mp.Queue"
     waits = ("block",)
 
-    def __init__(self, wait: Wait) -> None:
-        super().__init__(wait)
-        self.there = SPAWN.Queue()
-        self.back = SPAWN.Queue()
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        self.queues = [SPAWN.Queue() for _ in range(shape.consumers)]
 
-    def open(self, asks: bool) -> Ends:
-        outgoing, incoming = (self.there, self.back) if asks else (self.back, self.there)
-        return Ends(outgoing.put, incoming.get, outgoing.close)
+    def sender(self, number: int) -> End:
+        def close() -> None:
+            for one in self.queues:
+                one.close()
+
+        return End(to_each([one.put for one in self.queues]), close)
+
+    def receiver(self, number: int) -> End:
+        return End(self.queues[number].get, nothing)

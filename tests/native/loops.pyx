@@ -1,7 +1,6 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """Native loops over any bus: nothing here knows which one it is."""
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from nanobus.bus.base cimport (
     BUS_EMPTY, BUS_FULL, BUS_LAPPED, BUS_OK, BusReader, BusStatus, BusWriter, Slot
@@ -129,31 +128,3 @@ def read_numbered(BusReader reader not None, uint64_t count):
             reader.advance()
     reader.busy = False
     return seen, lost, order, disorder
-
-
-def append(BusWriter writer not None, const unsigned char[::1] payload, uint64_t count):
-    """Write `payload` `count` times; return how many times that went well."""
-    cdef uint64_t number = 0
-    cdef uint32_t size = <uint32_t> payload.shape[0]
-    cdef const unsigned char *source = &payload[0]
-    cdef Slot slot
-    with nogil:
-        while number < count and writer.claim(size, &slot) == BUS_OK:
-            slot.header.source = 1
-            slot.header.message = 1
-            memcpy(slot.payload, source, size)
-            writer.commit(&slot)
-            number += 1
-    return number
-
-
-def scan(BusReader reader not None):
-    """Read to the end; return how many messages and bytes of payload there were."""
-    cdef uint64_t messages = 0, size = 0
-    cdef Slot slot
-    with nogil:
-        while reader.peek(&slot) == BUS_OK:
-            messages += 1
-            size += slot.header.size
-            reader.advance()
-    return messages, size
