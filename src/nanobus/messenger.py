@@ -11,20 +11,21 @@ from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from nanobus.bus.base import Bus
 from nanobus.errors import BusClosedError, NanobusError, StopTimeoutError
 from nanobus.handlers import Handler
 from nanobus.journaling import cursors_of, describe
-from nanobus.processes.placement import check_placement
-from nanobus.processes.supervision import WorkerProcess
 from nanobus.programs import local
 from nanobus.replaying import Replay, ReplayResult
 from nanobus.routing import Worker, check, check_cursors
 from nanobus.running import Completion, RunningWorker
 from nanobus.schema import Schema
 from nanobus.sharding import check_shard_cursors, check_shards, shards_of
+
+if TYPE_CHECKING:
+    from nanobus.processes.supervision import WorkerProcess
 
 logger = logging.getLogger("nanobus")
 messengers: weakref.WeakSet[Messenger] = weakref.WeakSet()
@@ -82,7 +83,7 @@ class Messenger:
         check_shards(self.workers)
         check_cursors(self.workers, bus)
         self.local = local(self.workers, only)
-        check_placement(self.local, bus)
+        check_processes(self.local, bus)
         self.bus = bus
         self.config = config
         self._lock = threading.RLock()
@@ -99,7 +100,7 @@ class Messenger:
         """
         part = copy(self)
         part.local = local(self.workers, only)
-        check_placement(part.local, self.bus)
+        check_processes(part.local, self.bus)
         part._lock = threading.RLock()
         part._running = None
         messengers.add(part)
@@ -308,7 +309,7 @@ class JoinHandles:
         second is killed. Safe from any thread and signal handler."""
         self.request_stop(drain=False)
         for running in self._workers:
-            if isinstance(running, WorkerProcess):
+            if not isinstance(running, RunningWorker):
                 running.force()
 
     def __enter__(self) -> Self:
@@ -336,8 +337,7 @@ class JoinHandles:
             check_shard_cursors(self._messenger.local, cursors_of(self._messenger.bus))
         self.schema = describe(self._messenger.bus, self._messenger.workers)
         for worker in shards_of(self._messenger.local):
-            kind = WorkerProcess if worker.process else RunningWorker
-            self._workers.append(kind(self, worker, self._messenger.bus, self._messenger.config))
+            self._workers.append(running_kind(worker)(self, worker, self._messenger.bus, self._messenger.config))
         for running in self._workers:
             running.start()
         self._go_if_all_are_built()                 # nobody else says so where there are no workers
@@ -440,3 +440,22 @@ def forget_workers() -> None:
 
 
 os.register_at_fork(after_in_child=forget_workers)
+
+
+# What processes need takes as long to import as the rest, and is imported where a worker has one.
+
+
+def check_processes(workers: Sequence[Worker], bus: Bus) -> None:
+    """Raise RoutingError for a worker in a process of its own whose bus cannot be had there."""
+    if any(worker.process for worker in workers):
+        from nanobus.processes.placement import check_placement
+
+        check_placement(workers, bus)
+
+
+def running_kind(worker: Worker) -> type[RunningWorker | WorkerProcess]:
+    if not worker.process:
+        return RunningWorker
+    from nanobus.processes.supervision import WorkerProcess
+
+    return WorkerProcess

@@ -1,6 +1,5 @@
 """The control block of a ring: written once for a new one, checked field by field for one that exists."""
 import os
-import secrets
 import stat
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
@@ -29,7 +28,7 @@ cdef int write_control(RingMapping mapping, uint32_t flags, uint32_t writers, ui
     control.magic = RING_MAGIC
     control.version = CONTROL_VERSION
     control.byte_order = BYTE_ORDER_MARK
-    control.key = secrets.randbits(63) + 1
+    control.key = (int.from_bytes(os.urandom(8)) >> 1) + 1
     control.capacity = mapping.capacity
     control.control_size = mapping.control_size
     control.flags = flags

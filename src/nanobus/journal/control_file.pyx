@@ -5,7 +5,6 @@ that every line in the control file is of the dead.
 """
 import fcntl
 import os
-import secrets
 import time
 from contextlib import contextmanager
 
@@ -94,7 +93,7 @@ cdef int new_control(ControlBlock *control, object segment_size, uint32_t flags,
     control.magic = JOURNAL_MAGIC
     control.version = JOURNAL_VERSION
     control.byte_order = BYTE_ORDER_MARK
-    control.key = secrets.randbits(63) + 1
+    control.key = (int.from_bytes(os.urandom(8)) >> 1) + 1
     control.capacity = segment_size or 1 << 26
     control.control_size = control_size_for(writers, readers)
     control.flags = flags
