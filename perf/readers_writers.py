@@ -9,7 +9,7 @@ from nanobus import CircularBus
 import native
 from peers import Ring
 from suite.case import Case, Measure, measure, once
-from suite.posting import crew_of
+from suite.posting import IN_C, crew_of
 from suite.streams import facts
 from suite.topology import SINK, SOURCE, Topology
 
@@ -29,7 +29,7 @@ def write_beside(readers: int, count: int) -> float:
 
 def parties(writers: int, readers: int) -> Measure:
     topology = Topology("", (SOURCE,) * writers + (SINK,) * readers)
-    return once(partial(crew_of, topology, Ring, 32, "yield", "threads", True))
+    return once(partial(crew_of, topology, Ring, 32, "yield", "threads", IN_C))
 
 
 def plural(count: int, what: str) -> str:

@@ -29,6 +29,7 @@ HERE = Path(__file__).resolve().parent
 RUNNERS = (
     "floors", "write_read", "bus_write", "dispatch", "readers_writers", "journal", "sync", "replay",
     "one_to_one", "one_to_three", "three_to_one", "pipeline", "diamond", "ping_pong", "latency", "shards", "startup",
+    "tried_and_lost",
 )  # fmt: skip
 TOO_LONG = 3600                             # seconds for one runner
 

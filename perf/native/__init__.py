@@ -3,6 +3,7 @@
     floors.pyx         what any bus has to pay: a copy, a compare-and-swap, a cache line there and back
     calls.pyx          the bare call of a Python method from C
     streams.pyx        loops over writers and readers that run without the GIL
+    tried.pyx          the compiled half of alternatives/
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def load(name: str) -> ModuleType:
     state = [f"{path}{path.stat().st_mtime_ns}" for path in sorted([*HERE.glob("*.pyx"), *installed.rglob("*.pxd")])]
     tag = hashlib.sha256("".join([sys.executable, *state]).encode()).hexdigest()[:12]
     out = ROOT / "build" / f"perf-{sys.implementation.cache_tag}-{tag}"
-    if not list(out.glob("streams.*.so")):              # the last of them
+    if not all(list(out.glob(f"{one.stem}.*.so")) for one in HERE.glob("*.pyx")):
         build = ROOT / "tests" / "native" / "build.py"
         out.parent.mkdir(exist_ok=True)
         with open(f"{out}.lock", "w") as lock:          # others who find nothing wait, and then build nothing

@@ -5,7 +5,11 @@
     topology.py        who sends to whom, as a graph of nodes and links
     messages.py        the messages of each codec and size, and how to make one
     handlers.py        nanobus as it is meant: each node a handler in a worker of its own
-    crew.py            the same graphs over links: each node a loop in a thread or a process, in Python or in C
+    round_trips.py     two handlers that ask and answer
+    crew.py            workers in threads or processes that do as often as they are told
+    loops.py           nodes as loops in Python over links
+    natives.py         nodes as loops in C over buses
+    posting.py         which of those a topology has where
     streams.py         the table of cases of one topology
     machine.py         processor, kernel, compiler, versions
     report.py          one Markdown table from the JSON of a run

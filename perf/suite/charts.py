@@ -21,6 +21,7 @@ from suite.messages import SIZE_NAMES
 OURS = {
     "native": "#d62728",
     "native, journal": "#ff9896",
+    "native, in batches": "#8b0000",
     "handlers, Record": "#1f77b4",
     "handlers, Record, journal": "#9ecae1",
     "handlers, msgspec": "#9467bd",

@@ -12,15 +12,24 @@ from suite.topology import Topology
 
 IN_PYTHON: tuple[Any, ...] = (loops.Source, loops.Relay, loops.Sink)
 IN_C: tuple[Any, ...] = (natives.NativeSource, natives.NativeRelay, natives.NativeSink)
+IN_BATCHES: tuple[Any, ...] = (natives.NativeBatchSource, natives.NativeRelay, natives.NativeSink)
 
 
-def crew_of(topology: Topology, kind: type[Link], size: int, wait: Wait, where: Where, in_c: bool = False) -> Crew:
-    """Return the crew of a topology, ready to be told how often."""
+def crew_of(
+    topology: Topology, kind: type[Link], size: int, wait: Wait, where: Where, nodes: tuple[Any, ...] = IN_PYTHON
+) -> Crew:
+    """Return the crew of a topology, ready to be told how often.
+
+    Parameters
+    ----------
+    nodes : tuple of Worker classes
+        What sources, relays and sinks are: IN_PYTHON, IN_C or IN_BATCHES.
+    """
     links = [
         kind(Shape(size, wait, where, True, len(topology.producers(one)), len(topology.consumers(one))))
         for one in range(topology.links())
     ]
-    source, relay, sink = IN_C if in_c else IN_PYTHON
+    source, relay, sink = nodes
     workers: list[tuple[Worker, Callable[[int], int]]] = []
     for place, (reads, writes) in enumerate(topology.nodes):
         reader = topology.consumers(reads).index(place) if reads is not None else 0

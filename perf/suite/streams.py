@@ -10,7 +10,7 @@ from peers.link import Wait, Where
 from suite.case import Case, once
 from suite.handlers import stage_of
 from suite.messages import CODECS, SIZE_NAMES, SIZES
-from suite.posting import crew_of
+from suite.posting import IN_BATCHES, IN_C, crew_of
 from suite.topology import Topology
 
 BARE_CALL = "bare call of a handler"
@@ -38,6 +38,7 @@ def cases(topology: Topology, *, every_size: bool = False) -> list[Case]:
             found.append(of_links(topology, Journal, size, where))
             found.append(in_c(topology, Ring, size, where, "yield", quick=where == "threads"))
         found.append(in_c(topology, Ring, size, "threads", "block"))
+        found.append(in_c(topology, Ring, size, "threads", "yield", batches=True, quick=size == SMALL))
         found.append(in_c(topology, Journal, size, "threads", "yield", quick=size == SMALL))
         for kind in RIVALS:
             for where in kind.places:
@@ -73,14 +74,17 @@ def of_links(topology: Topology, kind: type[Link], size: int, where: Where, *, q
     )
 
 
-def in_c(topology: Topology, kind: type[Ring], size: int, where: Where, wait: Wait, *, quick: bool = False) -> Case:
-    bus = "journal" if kind is Journal else "ring"
+def in_c(
+    topology: Topology, kind: type[Ring], size: int, where: Where, wait: Wait, *, batches: bool = False,
+    quick: bool = False,
+) -> Case:
+    name = "native" + ", in batches" * batches + ", journal" * (kind is Journal)
     return Case(
-        name_of(topology.name, "native", size, where, bus, wait),
-        once(partial(crew_of, topology, kind, size, wait, where, True)),
+        name_of(topology.name, name, size, where, wait),
+        once(partial(crew_of, topology, kind, size, wait, where, IN_BATCHES if batches else IN_C)),
         quick,
         f"copy, {SIZE_NAMES[size]}",
-        facts=facts(topology.name, "native" + ", journal" * (bus == "journal"), size, where, wait=wait),
+        facts=facts(topology.name, name, size, where, wait=wait),
     )
 
 
