@@ -15,7 +15,6 @@ multiple of its largest alignment, so that an array of it stays aligned. No alig
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_origin, get_type_hints
@@ -129,6 +128,8 @@ def lay_out(title: str, fields: Sequence[FieldShape]) -> StructLayout:
 
 def fingerprint_of(fields: Sequence[FieldShape], offsets: Sequence[int], size: int) -> str:
     """16 hexadecimal digits of a SHA-256 over names, formats, offsets and the size; not the class's name."""
+    import hashlib  # not with nanobus: it loads a library of cryptography
+
     lines = [f"{field.name} {field.format} {offset}" for field, offset in zip(fields, offsets, strict=True)]
     text = "\n".join(["nanobus record", *lines, f"size {size}"])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
