@@ -7,7 +7,7 @@ Writes into FOLDER:
     *.png               throughput against size, topologies, latency, cost against readers and writers
     machine.json        what it ran on
 
-`--report FOLDER` draws and writes the last three anew from what is in FOLDER.
+`--report -o FOLDER` writes the table and the pictures anew, from what is in FOLDER.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ TOO_LONG = 3600                             # seconds for one runner
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     how = parser.add_mutually_exclusive_group(required=True)
-    how.add_argument("--quick", dest="budget", action="store_const", const="quick", help="what matters: 3 minutes")
-    how.add_argument("--full", dest="budget", action="store_const", const="full", help="everything: 40 minutes")
+    helps = {"quick": "what matters: 3 minutes, where nothing else runs", "full": "everything: 45 minutes"}
+    for budget, text in helps.items():
+        how.add_argument(f"--{budget}", dest="budget", action="store_const", const=budget, help=text)
     how.add_argument("--tiny", dest="budget", action="store_const", const="tiny", help=argparse.SUPPRESS)
     how.add_argument("--report", action="store_true", help="only the report and the charts, of a run that was")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FOLDER")

@@ -91,7 +91,7 @@ def throughput(figures: list[Figure]) -> Any:
         panel.set_xticks(list(SIZE_NAMES), SIZE_NAMES.values())
         panel.set_xlabel("size of a message")
         panel.grid(alpha=0.3, which="major")
-        panel.legend(fontsize=7, loc="upper left", framealpha=0.6)
+        panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3)
     panels[0].set_ylabel("MB/s (a queue of references copies nothing)")
     return picture
 
@@ -163,7 +163,7 @@ def latency(figures: list[Figure]) -> Any:
         panel.set_title(f"{rate:,} questions of 32 bytes a second, asleep in between")
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel("us from due to answered")
-    panels[0][0].legend(fontsize=8, loc="upper left")
+    panels[0][-1].legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     return picture
 
 
