@@ -8,14 +8,13 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from native import load
-
 from nanobus import CircularBus, Handler, Record, Worker, f64, message, native, on, u64
 from nanobus.bus.codec import find_codec
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.worker_loop import WorkerLoop, bind
 from nanobus.routing import freeze
 
+from native import load
 from suite.case import Case, measure
 from suite.messages import message_of
 from suite.streams import BARE_CALL
