@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from nanobus.bus.base cimport BusReader, BusStatus, Slot
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
+from nanobus.dispatch.native cimport NativeMessage
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.router cimport Entry, Router, Row
 
@@ -41,6 +42,14 @@ cdef class FreeLoop:
 
     @cython.final
     cdef int64_t rest_ns(self, int64_t until) noexcept nogil
+
+    @cython.final
+    cdef void call(
+        self, Row *row, Entry *entry, Slot *slot, const NativeMessage *message, const void *payload
+    ) noexcept nogil
+
+    @cython.final
+    cdef void end_badly_with_gil(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept nogil
 
     # A native receiver has returned `result`: that, or what it did meanwhile, is an error.
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept

@@ -56,7 +56,9 @@ cdef class FreeLoop:
                 continue
             if status != BUS_OK or slot.header.message == TIMER_ID:
                 return status
-            row = self.find_own_row(&slot)
+            row = find_row(self.router, slot.header.source, slot.header.message)
+            if self.division is not None:
+                row = self.find_own_row(&slot)
             if row == NULL:
                 self.skipped += 1
             elif runs_freely(row, slot.header.size):
@@ -90,11 +92,15 @@ cdef class FreeLoop:
         """Call every receiver of a row that has none but native ones."""
         cdef Entry *entry = &self.router.entries[row.first]
         cdef Entry *end = entry + row.count
+        cdef NativeMessage message
+        tell_of(slot, slot.header.size, &message)
         self.outlet.position = slot.position
         self.outlet.timestamp = slot.header.timestamp
-        while entry != end and not self.failed:
-            self.call_native(row, entry, slot, slot.payload, slot.header.size)
+        while True:
+            self.call(row, entry, slot, &message, slot.payload)
             entry += 1
+            if entry == end or rarely(self.failed):
+                break
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
 
@@ -102,19 +108,19 @@ cdef class FreeLoop:
         self, Row *row, Entry *entry, Slot *slot, const void *payload, uint32_t size
     ) noexcept nogil:
         cdef NativeMessage message
-        cdef int32_t result
-        message.position = slot.position
-        message.cause = UINT64_MAX
-        if slot.header.cause:
-            message.cause = slot.position - <uint64_t> slot.header.cause * SLOT_ALIGNMENT
-        message.timestamp = slot.header.timestamp
-        message.size = size
-        message.source = slot.header.source
-        message.message_id = slot.header.message
-        result = entry.native(&message, payload, entry.outlet, entry.state)
+        tell_of(slot, size, &message)
+        self.call(row, entry, slot, &message, payload)
+
+    cdef inline void call(
+        self, Row *row, Entry *entry, Slot *slot, const NativeMessage *message, const void *payload
+    ) noexcept nogil:
+        cdef int32_t result = entry.native(message, payload, entry.outlet, entry.state)
         if rarely(result != 0 or entry.grant.refusal != NULL or self.outlet.claimed is not None):
-            with gil:
-                self.end_badly_natively(row, entry, slot, result)
+            self.end_badly_with_gil(row, entry, slot, result)
+
+    cdef void end_badly_with_gil(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept nogil:
+        with gil:
+            self.end_badly_natively(row, entry, slot, result)
 
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept:
         self.failed = True
@@ -150,3 +156,14 @@ cdef class FreeLoop:
         if self.outlet.outbox.count:
             rest = min(rest, OUTBOX_RETRY_NS)
         return rest
+
+
+cdef inline void tell_of(const Slot *slot, uint32_t size, NativeMessage *message) noexcept nogil:
+    message.position = slot.position
+    message.cause = UINT64_MAX
+    if slot.header.cause:
+        message.cause = slot.position - <uint64_t> slot.header.cause * SLOT_ALIGNMENT
+    message.timestamp = slot.header.timestamp
+    message.size = size
+    message.source = slot.header.source
+    message.message_id = slot.header.message
