@@ -49,9 +49,33 @@ def dtype_of(message: Any) -> numpy.dtype[Any]:
         raise MessageError(f"a batch of {message.__qualname__} is a numpy array, and there is no numpy") from error
     if isinstance(codec, RecordCodec):
         dtype: numpy.dtype[Any] = numpy.asarray(codec.decode_payload(bytes(codec.fixed_size))).dtype
-    else:
-        dtype = numpy.dtype(message)
-    return dtype
+        return dtype
+    try:
+        return dtype_of_ctype(message)
+    except (TypeError, ValueError) as error:
+        raise MessageError(f"numpy has no dtype for {message.__qualname__}: {error}") from error
+
+
+def dtype_of_ctype(kind: Any) -> numpy.dtype[Any]:
+    """Return the dtype of a ctypes type, with the fields that it inherits, which numpy itself passes over."""
+    import ctypes
+
+    import numpy
+
+    if issubclass(kind, ctypes.Array):
+        return numpy.dtype((dtype_of_ctype(kind._type_), (kind._length_,)))
+    if not issubclass(kind, (ctypes.Structure, ctypes.Union)):
+        scalar: numpy.dtype[Any] = numpy.dtype(kind)
+        return scalar
+    fields = [(base, field) for base in reversed(kind.__mro__) for field in vars(base).get("_fields_", ())]
+    if not fields or any(len(field) > 2 for _, field in fields):
+        raise TypeError(f"{kind.__qualname__} has no fields, or some that are bits")
+    return numpy.dtype({
+        "names": [field[0] for _, field in fields],
+        "formats": [dtype_of_ctype(field[1]) for _, field in fields],
+        "offsets": [vars(base)[field[0]].offset for base, field in fields],
+        "itemsize": ctypes.sizeof(kind),
+    })
 
 
 def check_batches(handler: Any) -> None:

@@ -95,7 +95,8 @@ def native(function: Any = None, *, state: str | None = None, sends: Iterable[ty
     Notes
     -----
     - Messages: Records, ctypes structures, arrays of a numpy dtype, raw bytes. `payload` points to their bytes on the
-      bus, 32-byte aligned and read-only, until the function returns. The size of a Record or a structure was checked.
+      bus, 32-byte aligned and read-only, until the function returns; of a message with an older layout to a copy of
+      what its `@upcast` made of it, with the GIL held. The size of a Record or a structure was checked.
     - Threads: the worker's. A message all of whose receivers in the worker are native is handled without the GIL;
       beside Python receivers a native one is called in its turn, with the GIL held.
     - A number other than 0 is a NativeHandlerError, which the worker's `on_error` judges as it does any other error.

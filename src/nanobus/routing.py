@@ -20,6 +20,7 @@ from nanobus.handlers import Handler
 from nanobus.journal.cursors import check_name
 from nanobus.natives import NativeCalls, NativeMethod, check_natives, natives_of
 from nanobus.schema import Schema, upcasting_codec
+from nanobus.schema.upcasting import UpcastingCodec
 from nanobus.sharding import CURSOR_ENDING, must_be_decoded, shard_of
 
 Source = type[Handler] | int
@@ -344,14 +345,14 @@ def freeze(
     routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall | Batch]]] = {}
     codecs: dict[int, Codec] = {}
     asked: set[int] = set()
-    translated: set[int] = set()
+    translated: dict[int, int] = {}
     natives = [NativeCalls(handler) if natives_of(type(handler)) else None for handler in handlers]
     for (source, message), receivers in worker.routes.items():
         codec = find_codec(message)
         if schema is not None and reader is not None:
             codec = upcasting_codec(codec, schema, reader)
-        if codec is not find_codec(message):
-            translated.add(codec.message_id)
+        if isinstance(codec, UpcastingCodec):
+            translated[codec.message_id] = codec.since
         if must_be_decoded(worker, message, codec):
             asked.add(codec.message_id)
         codecs[codec.message_id] = codec

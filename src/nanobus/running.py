@@ -196,11 +196,11 @@ class RunningWorker:
             self._read_last()
             self._staff.stop()
             self._flush()
-            self._writer.close()
-            self._staff.release()
         except BaseException as error:
             self._crew.fail(self._staff.describe(None, None, None, error))
         finally:
+            self._writer.close()
+            self._staff.release()
             self._read_last()
             self.done.set()
 

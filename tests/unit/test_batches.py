@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+import time
 
 import pytest
 
@@ -16,12 +17,14 @@ from nanobus import (
     Record,
     RoutingError,
     Worker,
+    every,
     f64,
     i64,
     message,
     native,
     on,
 )
+from nanobus.batching import dtype_of
 
 numpy = pytest.importorskip("numpy")
 
@@ -170,6 +173,92 @@ def test_ctypes_structures_come_in_batches():
         handles.join(SECONDS)
     assert notes[0]["number"].tolist() == [1, 2, 3]
     assert notes[0]["flag"].tolist() == [0, 0, 1]
+
+
+def test_fields_that_a_structure_inherits_are_where_they_lie():
+    class Derived(Struct):
+        _fields_ = (("more", ctypes.c_uint16 * 3), ("inner", Struct))
+
+    message(Derived, id=1307)
+    dtype = dtype_of(Derived)
+    one = Derived(number=5, flag=1, more=(1, 2, 3), inner=Struct(number=6, flag=7))
+    [row] = numpy.frombuffer(bytes(one), dtype)
+    assert (row["number"], row["flag"], row["more"].tolist(), row["inner"]["number"]) == (5, 1, [1, 2, 3], 6)
+    assert dtype.itemsize == ctypes.sizeof(Derived)
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"), [([("bits", ctypes.c_uint8, 3)], "some that are bits"), ([("text", ctypes.c_wchar * 4)], "")]
+)
+def test_structures_that_numpy_cannot_describe_are_refused_by_name(fields, text):
+    kind = type("Odd", (ctypes.Structure,), {"_fields_": fields})
+    message(kind, id=1308)
+
+    class Odds(Handler, id=94):
+        @on(kind, batch=True)
+        def odds(self, odds, positions):
+            pass
+
+    with pytest.raises(RoutingError, match=f"Odds.odds: numpy has no dtype for Odd.*{text}"):
+        Messenger(CircularBus(1 << 14), [Worker("a", [Odds], {(OUTSIDE, kind): [Odds]})])
+
+
+def test_timers_hooks_and_a_stop_come_between_slow_batches():
+    """Nine batches are on the bus; the second tick stops before the last of them."""
+
+    class Slow(Handler, id=95):
+        def on_start(self):
+            for one in quotes(*range(900)):
+                sender.send(one)
+
+        @on(Quote, batch=100)
+        def quotes(self, quotes, positions):
+            self.config.append("batch")
+            time.sleep(0.02)
+
+        @every(0.001)
+        def tick(self):
+            self.config.append("tick")
+            if self.config.count("tick") == 2:
+                self.request_end()
+
+        def on_loop(self):
+            self.config.append("loop")
+
+        def request_end(self):
+            handles.request_stop(drain=False)
+
+    seen, bus = [], CircularBus(1 << 17)
+    sender = bus.sender(OUTSIDE)
+    with Messenger(bus, [Worker("a", [Slow], {(OUTSIDE, Quote): [Slow]})], seen).run() as handles:
+        handles.join(SECONDS)
+    assert seen.index("loop") < 3
+    assert seen.count("tick") >= 1
+    assert seen.count("batch") <= 9
+
+
+def test_a_claim_left_open_in_a_batch_that_may_not_send_sends_nothing(tmp_path):
+    class Claiming(Handler, id=96):
+        @on(Quote, batch=True)
+        def quotes(self, quotes, positions):
+            with pytest.raises(NanobusError, match="a batch handler sends nothing"):
+                with self.claim(Total):
+                    pass
+            self.claim(Total).__enter__()
+            self.send(Total(1))
+
+    with JournalBus(tmp_path / "journal") as bus:
+        worker = Worker("a", [Claiming], {(OUTSIDE, Quote): [Claiming]}, cursor="a")
+        with pytest.raises(HandlerError):
+            with Messenger(bus, [worker]).run() as handles:
+                bus.sender(OUTSIDE).send(Quote(1, 1.0))
+                handles.join(SECONDS)
+        assert [one.message_id for one in iter_all(bus)] == [1301]
+
+
+def iter_all(bus):
+    reader = bus.reader()
+    return list(iter(lambda: reader.read(0), None))
 
 
 def test_a_send_in_a_batch_has_the_last_message_as_its_cause():

@@ -20,6 +20,7 @@ from nanobus import (
     on,
     upcast,
 )
+from nanobus.bus.codec import find_codec
 from nanobus.codecs import codec_for
 from nanobus.journaling import write_down
 from nanobus.natives import send_function
@@ -36,6 +37,7 @@ from native_services import (
     multiplying,
     run,
 )
+from programs import wait_until
 
 
 def test_what_a_function_sends_has_source_and_cause(native_cores):
@@ -196,8 +198,7 @@ def test_replay_rebuilds_and_verifies_native_handlers(tmp_path, native_cores):
             sender = journal.sender(OUTSIDE)
             for number in range(10):
                 sender.send(Question(number, 0))
-            while handles.statistics()["a"]["handled"] < 20:
-                pass
+            wait_until(lambda: handles.statistics()["a"]["handled"] >= 20)
             sender.send(End(0))
             handles.join(SECONDS)
         result = messenger.replay(journal, "verify")
@@ -269,3 +270,33 @@ def test_an_older_layout_is_handed_over_as_what_its_upcast_makes_of_it(tmp_path,
         result = messenger.replay(journal)
     seen = fields(result.handlers[Noting].tally, native_cores)
     assert (seen["count"], seen["sum"], seen["size"]) == (2, 112, 16)
+
+
+def test_an_outlet_that_a_hook_uses_outside_of_native_calls_goes_by_the_lock_and_keeps_no_error(tmp_path):
+    kept = {}
+
+    @ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
+    def keep(received, payload, outlet, state):
+        kept["outlet"] = outlet
+        return 0
+
+    class Keeping(Handler, id=88):
+        questions = on(Question)(native(keep, sends=[Answer]))
+
+        def on_loop(self):
+            while "outlet" in kept:
+                code = send_function()(kept["outlet"], find_codec(Answer).message_id, answer, len(answer))
+                if code:
+                    codes.append(code)
+                    break
+
+    codes, answer = [], bytes(memoryview(Answer(0)))
+    bus = JournalBus(tmp_path / "journal", segment_size=1 << 16)
+    sender = bus.sender(OUTSIDE)
+    with pytest.raises(HandlerError):
+        with Messenger(bus, [Worker("a", [Keeping], {(OUTSIDE, Question): [Keeping]})]).run() as handles:
+            sender.send(Question(1, 0))
+            wait_until(lambda: bus.statistics().committed > 1000)
+            bus.close()
+            handles.join(SECONDS)
+    assert set(codes) <= {-6, -5}

@@ -123,8 +123,8 @@ cdef class Sender:
 
         Notes
         -----
-        Nobody sees a part of a batch whose sender dies. A power failure may cut one, as it may cut anything that is not
-        yet on the disk.
+        No reader comes to a part of a batch whose sender dies. A power failure may cut one, as it may cut anything that
+        is not yet on the disk.
         """
         cdef Codec codec = find_codec(message_type)
         cdef uint32_t count

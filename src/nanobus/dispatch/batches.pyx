@@ -93,6 +93,9 @@ cdef class Batch:
             return self.method(*self.make(payloads, positions))
         self.outlet.recording = self.refusing
         try:
-            return self.method(*self.make(payloads, positions))
+            try:
+                return self.method(*self.make(payloads, positions))
+            finally:
+                self.outlet.end_claim()                 # while what goes behind it is refused, too
         finally:
             self.outlet.recording = recording

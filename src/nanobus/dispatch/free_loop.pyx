@@ -21,6 +21,7 @@ from nanobus.dispatch.router cimport Entry, Row, find_row, runs_freely
 
 cdef enum:
     BATCH = 512                         # slots between looks at the clock
+    CALLS = 16                          # the same where handlers were called
     LONGEST_RUN_NS = 50_000_000         # without the GIL while there are messages: signals wait for it
     OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
 
@@ -40,12 +41,11 @@ cdef class FreeLoop:
         cdef int64_t rest
         cdef int64_t until = monotonic_ns() + self.idle_ns if self.has_turn_hooks else INT64_MAX
         cdef int64_t latest = 0         # when to look for signals; 0: there was no batch yet
-        cdef uint32_t count = 0
-        cdef bint called = False
+        cdef uint32_t count = 0, calls = 0
         while self.reader.cursor < load_acquire(&self.stop_at):
             status = self.reader.peek(&slot)
             if status == BUS_EMPTY:
-                if called and (self.has_turn_hooks or self.outlet.stop_wanted or self.outlet.outbox.count):
+                if calls and (self.has_turn_hooks or self.outlet.stop_wanted or self.outlet.outbox.count):
                     return BUS_OK
                 rest = self.rest_ns(until)
                 if rest <= 0:
@@ -61,8 +61,8 @@ cdef class FreeLoop:
                 row = self.find_own_row(&slot)
             if row == NULL:
                 self.skipped += 1
-            elif runs_freely(row, slot.header.size):
-                called = True
+            elif runs_freely(row, slot.position, slot.header.size):
+                calls += 1
                 self.handled += 1
                 self.call_natives(row, &slot)
                 if rarely(self.failed):
@@ -71,13 +71,12 @@ cdef class FreeLoop:
                 return BUS_OK
             self.reader.advance()
             count += 1
-            if rarely(count % BATCH == 0):
+            if rarely(count % BATCH == 0 or row != NULL and calls % CALLS == 0):
+                if self.outlet.outbox.count or self.outlet.stop_wanted:
+                    return BUS_OK
                 if latest == 0:
                     latest = min(min(until, self.next_due), monotonic_ns() + LONGEST_RUN_NS)
-                if (
-                    self.outlet.outbox.count or self.outlet.stop_wanted or called and self.has_turn_hooks
-                    or monotonic_ns() >= latest
-                ):
+                elif monotonic_ns() >= latest or calls and self.has_turn_hooks and count % BATCH == 0:
                     return BUS_OK
         return BUS_STOPPED
 

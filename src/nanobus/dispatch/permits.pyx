@@ -176,12 +176,13 @@ cdef bint put_freely(Outlet outlet, uint16_t source, uint16_t message, const uin
                      uint32_t size) noexcept nogil:
     """What `Outlet.put` does where nothing but the bus and the outbox has a say; whether it was done.
 
-    The writer is in use around every native call, so that nobody frees its line meanwhile.
+    The writer is in use around every native call, so that nobody frees its line meanwhile; anywhere else, as where a
+    Python method or a hook calls C code that sends, the other way takes the writer's lock.
     """
     cdef BusStatus status
     cdef Slot slot
     if rarely(
-        outlet.claimed is not None or outlet.recording is not None or outlet.writer.ensures
+        not outlet.writer.busy or outlet.claimed is not None or outlet.recording is not None or outlet.writer.ensures
         or was_closed(outlet.writer) or size > outlet.writer.bus.max_payload
     ):
         return False
@@ -209,10 +210,11 @@ cdef int32_t put_with_gil(Grant *grant, uint16_t message, const uint8_t *payload
             (<Outlet> grant.outlet).put(grant.source, message, payload, size)
             return NATIVE_OK
         except BaseException as error:
-            last = grant.refusal
-            grant.refusal = <PyObject *> error
-            Py_INCREF(error)
-            Py_XDECREF(last)
+            if (<Outlet> grant.outlet).writer.busy or not isinstance(error, Exception):     # else nobody asks for it
+                last = grant.refusal
+                grant.refusal = <PyObject *> error
+                Py_INCREF(error)
+                Py_XDECREF(last)
             return status_of(error)
 
 

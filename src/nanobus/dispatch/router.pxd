@@ -5,10 +5,10 @@
     messages[message] --+                                                            (function pointer, object)
 
 Ids nobody routes have no index, and a row without entries is no row: `find_row` says NULL, without the GIL. Two bytes
-an id up to the highest one used, 40 bytes a row, 64 an entry; a look-up costs the same however many there are.
+an id up to the highest one used, 48 bytes a row, 64 an entry; a look-up costs the same however many there are.
 """
 from cpython.object cimport PyObject
-from libc.stdint cimport uint16_t, uint32_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from nanobus.dispatch.native cimport NativeFunction
 from nanobus.dispatch.permits cimport Grant
@@ -35,12 +35,12 @@ cdef struct Row:
     bint asks                           # only the decoded message can tell whose it is; see division.pxd
     bint is_free                        # every receiver is native, and nothing else here needs the GIL
     PyObject *batch                     # of the one receiver, which takes several at once; NULL: one by one
-    bint translates                     # older layouts lie ahead: native receivers get what the codec makes of them
+    uint64_t since                      # messages before it may have older layouts, which the codec reads
 
 
-cdef inline bint runs_freely(const Row *row, uint32_t size) noexcept nogil:
+cdef inline bint runs_freely(const Row *row, uint64_t position, uint32_t size) noexcept nogil:
     """Whether a message of `size` bytes can be handled without the GIL."""
-    return row.is_free and (row.size == 0 or row.size == size)
+    return row.is_free and position >= row.since and (row.size == 0 or row.size == size)
 
 
 cdef class Router:

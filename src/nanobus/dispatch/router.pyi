@@ -12,7 +12,7 @@ class Router:
         routes: dict[tuple[int, int], list[tuple[int, Callable[[Any], object] | NativeCall | Batch]]],
         codecs: dict[int, Codec],
         asked: Container[int] = (),
-        translated: Container[int] = (),
+        translated: dict[int, int] | None = None,
     ) -> Self: ...
     @property
     def kept(self) -> tuple[tuple[Codec, ...], tuple[tuple[object, object], ...]]: ...

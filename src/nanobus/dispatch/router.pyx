@@ -38,16 +38,16 @@ cdef class Router:
         The codec of each message id in `routes`; the router takes the instances that are its worker's own.
     asked : collection of int
         Ids of the messages that have to be decoded before anybody knows whose they are.
-    translated : collection of int
-        Ids of the messages whose codecs read other layouts, too: not before they are encoded anew are their bytes for
-        native receivers.
+    translated : dict of int -> int
+        Ids of the messages whose codecs read other layouts, too, before a position: not until they are encoded anew are
+        the bytes of those for native receivers.
 
     Notes
     -----
     Immutable. Serves one worker: the codecs it keeps reuse their views.
     """
 
-    def __cinit__(self, dict routes not None, dict codecs not None, asked=(), translated=()):
+    def __cinit__(self, dict routes not None, dict codecs not None, asked=(), dict translated=None):
         routes = {key: tuple(receivers) for key, receivers in routes.items()}
         sources = sorted({source for source, _ in routes})
         messages = sorted({message for _, message in routes})
@@ -68,8 +68,8 @@ cdef class Router:
             row.first = used
             row.count = len(handlers)
             row.asks = message in asked
-            row.translates = message in translated
-            row.is_free = not row.asks and not row.translates
+            row.since = 0 if translated is None else translated.get(message, 0)
+            row.is_free = not row.asks
             for handler, method in handlers:
                 self.entries[used].handler = handler
                 self.has_natives = self.has_natives or isinstance(method, NativeCall)

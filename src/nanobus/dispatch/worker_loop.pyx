@@ -46,6 +46,8 @@ cdef tuple OF_THE_PLACE = (MemoryError, OSError, ImportError)
 cdef enum:
     BATCH = 512                         # slots a turn: timers and hooks are looked at in between
     SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
+    CALLS = 16                          # of Python handlers between looks at the clock
+    LONGEST_TURN_NS = 1_000_000         # after which timers, hooks, the outbox and a stop are looked at
     MOMENT_NS = 1_000                   # an answer from another processor comes sooner
 
 
@@ -171,12 +173,14 @@ cdef class WorkerLoop(FreeLoop):
         cdef Slot slot
         cdef Row *row
         cdef BusStatus status
-        cdef uint32_t skips = 0
+        cdef uint32_t skips = 0, calls = 0
+        cdef int64_t until = 0          # when a turn is long enough; 0: not looked at the clock yet
         for _ in range(BATCH):
             if self.reader.cursor >= load_acquire(&self.stop_at):
                 return BUS_STOPPED
             status = self.reader.peek(&slot)
             if status != BUS_OK:
+                self.is_slow = False
                 if status == BUS_LAPPED:
                     self.tell_gap()
                 elif status == BUS_CORRUPT:
@@ -188,16 +192,15 @@ cdef class WorkerLoop(FreeLoop):
                 return status
             row = self.find_own_row(&slot)
             if row != NULL:
-                if runs_freely(row, slot.header.size):
+                if runs_freely(row, slot.position, slot.header.size):
                     self.answered = False               # no answer is to be waited for: there is something to do
                     return BUS_EMPTY
                 skips = 0
-                if rarely(row.batch != NULL and not row.asks and not row.translates):
+                if rarely(row.batch != NULL and not row.asks and slot.position >= row.since):
                     self.deliver_batch(row, &slot)
-                    if self.failed:
-                        return BUS_OK
-                    continue
+                    return BUS_OK                       # that was a turn
                 self.dispatch(row, &slot)
+                calls += 1
             elif slot.header.message == TIMER_ID:
                 self.tick(&slot)
             else:
@@ -209,6 +212,13 @@ cdef class WorkerLoop(FreeLoop):
             if self.failed:
                 return BUS_OK
             self.reader.advance()
+            if calls and (self.is_slow or rarely(calls % CALLS == 0)):
+                if until == 0:
+                    until = monotonic_ns() + LONGEST_TURN_NS
+                elif monotonic_ns() >= until:
+                    self.is_slow = True                 # timers, hooks, the outbox and a stop wait for each call
+                    return BUS_OK
+        self.is_slow = False
         return BUS_OK
 
     cdef void pass_on(self) noexcept:
@@ -245,7 +255,7 @@ cdef class WorkerLoop(FreeLoop):
         if rarely(row.asks):
             return self.ask_and_dispatch(row, slot)
         self.handled += 1
-        if runs_freely(row, slot.header.size):
+        if runs_freely(row, slot.position, slot.header.size):
             self.begin_native_use()
             self.call_natives(row, slot)
             self.end_native_use()
@@ -319,7 +329,7 @@ cdef class WorkerLoop(FreeLoop):
         cdef EncodedMessage encoded
         self.begin_native_use()
         try:
-            if not row.translates:
+            if slot.position >= row.since:
                 self.call_native(row, entry, slot, slot.payload, slot.header.size)
                 return 0
             (<Codec> row.codec).encode(message, &encoded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,7 +28,7 @@ class Scribe:
         self._told: Callable[[int], object] = int
 
     def write(self, entry: Callable[[], object], told: Callable[[int], object] | None = None) -> None:
-        """Call `entry` soon; what it raises is lost.
+        """Call `entry` soon; what it raises is printed.
 
         One that may be missed comes with `told`: where MOST entries wait already it is not called, and behind them
         `told` is, with the number of those that were missed.
@@ -46,16 +47,22 @@ class Scribe:
 
     def wait(self, seconds: float) -> None:
         """Wait until everything is written, but no longer."""
-        thread = self._thread
+        with self._lock:
+            thread = self._thread
+            if thread is None and self._entries:        # there was no thread to be had: better late than never
+                self._thread = threading.current_thread()
         if thread is not None:
             thread.join(seconds)
-        elif self._entries:                             # there was no thread to be had: better late than never
+        elif self._thread is threading.current_thread():
             self._write()
 
     def _write(self) -> None:
         while (entry := self._next()) is not None:
-            with suppress(BaseException):               # of a handler, or of what travelled: the others are to come
+            try:
                 entry()
+            except BaseException:                       # of a handler, or of what travelled: the others are to come
+                with suppress(Exception):
+                    traceback.print_exc()
 
     def _next(self) -> Callable[[], object] | None:
         with self._lock:

@@ -28,7 +28,7 @@ cdef class UpcastingCodec(Codec):
     """
     cdef Codec codec
     cdef BusReader reader
-    cdef uint64_t since
+    cdef readonly uint64_t since
     cdef object read_old
 
     def __init__(self, Codec codec not None, BusReader reader not None, uint64_t since, read_old):
