@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -47,16 +48,16 @@ class Case:
         return bool(self.needs) and find_spec(self.needs) is None
 
 
-class Rig:
+class Rig(ABC):
     """What stands ready between measurements: threads, processes, connections."""
 
+    @abstractmethod
     def run(self, count: int) -> float:
         """Return the seconds that `count` units take."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stop(self) -> None:
         """End what was started, and leave nothing behind."""
-        raise NotImplementedError
 
 
 def once(start: Callable[[], Rig]) -> Measure:

@@ -48,9 +48,8 @@ A slot is stalled if its stamp word, read first, is not the stamp, and the head,
     3  look whether it is still stalled                 the winner of 5 shows its intent from 4 to 9, so if it is, the
                                                         winner is among those collected: dead
     4  a length with the mark CUTTING is that of the claim. Else, if they differ, the next boundary decides: the
-       shortest length for which position + length is the head,
-       or a multiple of the section, or an intent's position, or a committed slot (looked at in this order: an intent
-       is cleared after its stamp)
+       shortest length for which position + length is the head, or a multiple of the section, or an intent's position,
+       or a committed slot (looked at in this order: an intent is cleared after its stamp)
     5  still stalled? A dead line is retired only after the stamp, so 4 saw all of them, and every sealer that gets here
        has the same length
     6  publish `sealing`, full fence, see that the stamp word is still the observed one, then that the head is within a

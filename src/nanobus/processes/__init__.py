@@ -13,7 +13,7 @@ channel      the socket through which it is said
 alarm        what wakes a thread that polls
 
     messenger                                        child
-    JoinHandles - WorkerProcess ---- channel ---- ChildCrew - RunningWorker
+    JoinHandles - WorkerProcess ---- channel ---- Child --- RunningWorker
          `------- RunningWorker                                    |
                       `------------------- bus --------------------'
 

@@ -19,24 +19,23 @@ class Scribe:
     Thread-safe.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, told: Callable[[int], object]) -> None:
         self._name = name
+        self._told = told
         self._lock = threading.Lock()       # never held while something is written
         self._entries: deque[Callable[[], object]] = deque()
         self._thread: threading.Thread | None = None
         self._missed = 0
-        self._told: Callable[[int], object] = int
 
-    def write(self, entry: Callable[[], object], told: Callable[[int], object] | None = None) -> None:
+    def write(self, entry: Callable[[], object], may_be_missed: bool = False) -> None:
         """Call `entry` soon; what it raises is printed.
 
-        One that may be missed comes with `told`: where MOST entries wait already it is not called, and behind them
-        `told` is, with the number of those that were missed.
+        One that may be missed is not called where MOST entries wait already; behind them `told` is, with the number of
+        those that were missed.
         """
         with self._lock:
-            if told is not None and len(self._entries) >= MOST:
+            if may_be_missed and len(self._entries) >= MOST:
                 self._missed += 1
-                self._told = told
                 return
             self._entries.append(entry)
             if self._thread is None:

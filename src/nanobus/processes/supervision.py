@@ -79,7 +79,7 @@ class WorkerProcess:
         self._place: Place | None = None
         self._left_at: int | None = None    # where the place was that is let go
         self._hold_until = math.inf         # monotonic seconds
-        self._scribe = Scribe(f"nanobus-{worker.name}-log")
+        self._scribe = Scribe(f"nanobus-{worker.name}-log", self._tell_of_missed)
         if worker.cursor is None:
             self._take_place()
         self._alarm = Alarm()
@@ -196,7 +196,7 @@ class WorkerProcess:
                 self._hold_until = math.inf
                 self.built.set()
             case Logged():
-                self._scribe.write(functools.partial(handle, word, self.worker), self._tell_of_missed)
+                self._scribe.write(functools.partial(handle, word, self.worker), may_be_missed=True)
             case StopWanted(drain):
                 self._others.request_stop(drain)
             case Failed():
