@@ -126,7 +126,7 @@ def test_stop_between_two_lives_makes_no_new_process(tmp_path, caplog, drain):
         handles.stop(drain=drain, timeout=SECONDS)
         assert handles.error is None
     assert config["notes"].read_text().split() == ["made", "started"]
-    assert "the process of worker 'distant' was ended by SIGKILL, having handled" in caplog.text
+    assert "the process of worker 'distant' was ended by SIGKILL" in caplog.text
     assert "worker 'distant' is not started again: it is to stop" in caplog.text
     assert "started again, for the" not in caplog.text
     assert handles.statistics()["distant"]["restarts"] == 0
