@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nanobus.bus.codec import find_codec
 from nanobus.codecs import ctypes as ctypes_codec
 from nanobus.dispatch.batches import Batch
-from nanobus.dispatch.outlet import Service
+from nanobus.dispatch.service import Service
 from nanobus.errors import MessageError, RoutingError
 from nanobus.records.lending import RecordCodec
 

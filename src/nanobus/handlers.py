@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from nanobus.batching import checked_limit
 from nanobus.bus.codec import checked_source_id
 from nanobus.bus.envelope import Gap
-from nanobus.dispatch.outlet import Service
+from nanobus.dispatch.service import Service
 from nanobus.errors import RoutingError
 from nanobus.natives import NativeMethod
 
@@ -152,6 +152,7 @@ class Handler(Service):
     -----
     Made inside its worker, one in each shard of it, which alone calls it: a handler needs no locks. A method that
     overrides a marked one is called in its place; `name = None` takes it out.
+    `vars(self)` also has what it sends with, which cannot be pickled: state is saved attribute by attribute.
     """
 
     source_id: ClassVar[int | None] = None

@@ -17,8 +17,8 @@ from nanobus.codecs import ctypes as ctypes_codec
 from nanobus.codecs import numpy as numpy_codec
 from nanobus.codecs import raw as raw_codec
 from nanobus.dispatch.native import NativeCall, NativeService
-from nanobus.dispatch.outlet import Service
 from nanobus.dispatch.permits import Permit, send_address
+from nanobus.dispatch.service import Service
 from nanobus.errors import MessageError, RoutingError
 from nanobus.records.lending import RecordCodec
 

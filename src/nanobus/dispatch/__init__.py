@@ -7,7 +7,8 @@ batches      Batch: consecutive messages of one kind, for one method
 router       Router: the frozen vtable, (source, message) -> entries of (function pointer, object)
 outbox       Outbox: what a worker could not send yet, in order
 recording    Recording: takes what handlers send while they run on what is recorded
-outlet       Outlet: what the handlers of one worker send through; Service: the compiled half of a handler
+outlet       Outlet: what the handlers of one worker send through
+service      Service: the compiled half of a handler; Voice: what one sends with
 timer        Timer: what an `@every` becomes
 free_loop    FreeLoop: skip, call native receivers, wait, all without the GIL
 worker_loop  WorkerLoop: read, decode once, call, flush, tick; a FreeLoop

@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from typing import Any, Self, final
 
-from nanobus.dispatch.outlet import Service
 from nanobus.dispatch.recording import Recording
+from nanobus.dispatch.service import Service
 
 @final
 class RefusingRecording(Recording): ...

@@ -6,10 +6,10 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from nanobus.bus.base cimport NO_CAUSE, Slot
-from nanobus.dispatch.outlet cimport Service
 from nanobus.dispatch.recording cimport Recording
+from nanobus.dispatch.service cimport Service, voice_of
 
-from nanobus.errors import NanobusError, NotRunningError
+from nanobus.errors import NanobusError
 
 
 @cython.final
@@ -47,9 +47,7 @@ cdef class Batch:
     """
 
     def __cinit__(self, Service service not None, method, make, uint32_t size, uint32_t limit):
-        if service.outlet is None:
-            raise NotRunningError(f"{type(service).__qualname__} is in no running worker")
-        self.outlet = service.outlet
+        self.outlet = voice_of(service).running()
         self.method = method
         self.make = make
         self.size = size

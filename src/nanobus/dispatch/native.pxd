@@ -10,7 +10,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.codec cimport Codec
-from nanobus.dispatch.outlet cimport Service
+from nanobus.dispatch.service cimport Service
 from nanobus.dispatch.permits cimport Grant, Permit
 
 # 32 bytes; nanobus.natives has it for C, ctypes and numpy.

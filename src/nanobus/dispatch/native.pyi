@@ -2,8 +2,8 @@ from typing import Self, final
 
 from typing_extensions import Buffer, disjoint_base
 
-from nanobus.dispatch.outlet import Service
 from nanobus.dispatch.permits import Permit
+from nanobus.dispatch.service import Service
 
 @disjoint_base
 class NativeService(Service): ...

@@ -5,7 +5,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uintptr_t
 
 from nanobus.bus.codec cimport Codec
-from nanobus.dispatch.outlet cimport Service
+from nanobus.dispatch.service cimport Service
 from nanobus.dispatch.permits cimport NATIVE_NO_RECEIVE, Permit, send
 
 

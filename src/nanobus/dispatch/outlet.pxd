@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BusStatus, BusWriter, Slot
+from nanobus.bus.codec cimport Codec
 from nanobus.bus.sender cimport InPlaceClaim
 from nanobus.dispatch.outbox cimport Outbox
 from nanobus.dispatch.recording cimport Recording
@@ -23,7 +24,9 @@ cdef class Outlet:
     cdef bint describes                 # a bus that wants to know of each codec before its first message
     cdef bint stop_wanted               # a handler asked; the loop passes it on when the outbox is empty
     cdef unsigned long thread           # the worker's
+    cdef Codec recent_codec             # of the message that was sent last
 
+    cdef Codec codec_for(self, object message)
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1
@@ -31,18 +34,6 @@ cdef class Outlet:
     # Send what is held, as far as there is room; where the bus refuses for another reason, say so.
     cdef int flush(self) except -1
     cdef int end_flush(self, BusStatus status) except -1    # what is to be done behind each flush of the outbox
-
-
-cdef class Service:
-    """The compiled half of a handler: what it sends with."""
-    cdef Outlet outlet                  # None: in no running worker
-    cdef unsigned long thread           # the worker's, which alone may look at the outlet; 0: in no running worker
-    cdef uint16_t source
-    cdef object permit                  # of its native functions, which ends when the service leaves its worker
-    cdef object generator               # random.Random of the message at `generator_position`
-    cdef uint64_t generator_position
-
-    cdef Outlet running(self)
 
 
 cdef class OutletClaim(InPlaceClaim):
@@ -55,5 +46,5 @@ cdef class OutletClaim(InPlaceClaim):
     cdef int finish_staged(self, bint commit) except -1
 
 
-# Connect `service` to its worker, before `__init__` runs.
-cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1
+# HandleInUseError in any other thread than a worker's `thread`.
+cdef int check_thread(unsigned long thread) except -1

@@ -1,6 +1,4 @@
 """How handlers send: at once where the bus has room, through the worker's outbox where it has none."""
-from random import Random
-
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport ENOBUFS
@@ -11,18 +9,14 @@ from libc.string cimport memcpy, strerror
 from nanobus.bus.base cimport (
     BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, note_codec
 )
-from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of
+from nanobus.bus.codec cimport Codec, codec_of
 from nanobus.bus.refusals cimport raise_too_large
 from nanobus.bus.sender cimport InPlaceClaim
-from nanobus.core.clock cimport unix_ns
 from nanobus.core.layout cimport relative_cause, slot_length
 from nanobus.dispatch.outbox cimport Outbox
 from nanobus.dispatch.recording cimport Recording
 
-from nanobus.bus.codec import find_codec
-from nanobus.errors import (
-    BusClosedError, BusFullError, HandleInUseError, MappingError, NanobusError, NotRunningError
-)
+from nanobus.errors import BusClosedError, BusFullError, HandleInUseError, MappingError, NanobusError
 
 
 cdef extern from "pythread.h":
@@ -73,6 +67,12 @@ cdef class Outlet:
         if self.claimed is not None:
             self.claimed.__exit__(NanobusError, None, None)
             raise NanobusError("the handler returned with a claim open; it was aborted, nobody saw the record")
+
+    cdef Codec codec_for(self, object message):
+        cdef Codec codec = self.recent_codec
+        if codec is None or type(message) is not codec.message_type:
+            codec = self.recent_codec = codec_of(message)
+        return codec
 
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1:
         cdef BusStatus status
@@ -143,95 +143,6 @@ cdef class Outlet:
         if error:
             raise MappingError(error, f"the outbox cannot grow: {strerror(error).decode()}")
         return 0
-
-
-cdef class Service:
-    """The compiled half of a handler: sending, and the clock and chance that replay.
-
-    Notes
-    -----
-    Every method is for the worker's thread, during `__init__`, a hook or a message.
-    """
-
-    def send(self, message):
-        """Send `message`, an object of a declared class, in the name of this handler.
-
-        It is on the bus when this returns, or in the worker's outbox if the bus is full: sent in order as soon as
-        there is room, before anything newer from this worker. Never waits. An outbox dies with its process.
-
-        Raises
-        ------
-        MessageError, EncodeError, MessageTooLargeError
-            Nothing was sent.
-        BusFullError
-            The outbox is full, or the bus is and has `overflow="error"`. Nothing was sent.
-        SchemaMismatchError, SchemaError, OSError
-            The first message of its class, in a journal that holds another layout of it, or whose schema.json cannot
-            be read or written. Nothing was sent.
-        NotRunningError
-            The handler is in no running worker.
-        """
-        cdef Outlet outlet = self.running()
-        cdef Codec codec = codec_of(message)
-        cdef EncodedMessage encoded
-        codec.encode(message, &encoded)
-        try:
-            if outlet.describes:
-                note_codec(outlet.writer.bus, codec)
-            outlet.put(self.source, codec.message_id, encoded.payload, encoded.size)
-        finally:
-            codec.release(&encoded)
-
-    def claim(self, message_type):
-        """Return a context manager whose block writes a Record in place, in the slot itself where there is room.
-
-        `with self.claim(Quote) as quote: quote.bid = 1.0`. Leaving the block sends it; an exception aborts it and
-        nobody sees it. Everybody waits for a claim that stays open. What is sent inside the block goes behind it.
-        """
-        cdef OutletClaim claim = OutletClaim.__new__(OutletClaim)
-        claim.outlet = self.running()
-        claim.source = self.source
-        claim.codec = find_codec(message_type)
-        return claim
-
-    @property
-    def now(self):
-        """Unix ns: the timestamp of the message at hand; on a bus without timestamps, the clock when first asked.
-
-        Outside of any message (`__init__`, `on_start`, `on_loop`, `on_stop`) it is the clock, on replay too.
-        """
-        cdef Outlet outlet = self.running()
-        if outlet.timestamp == 0:
-            outlet.timestamp = unix_ns()
-        return outlet.timestamp
-
-    @property
-    def random(self):
-        """A `random.Random` seeded by the position of the message at hand and this handler's id: the same on replay."""
-        cdef uint64_t position = self.running().position
-        if self.generator is None or self.generator_position != position:
-            self.generator = Random(<object> position << 16 | self.source)
-            self.generator_position = position
-        return self.generator
-
-    @property
-    def shard(self):
-        """Which shard of its worker this handler is in, from 0 on; 0 where the worker has none. The same on replay."""
-        return self.running().shard
-
-    def stop(self):
-        """Ask the messenger to stop: what was sent before, by this worker or others, is still handled by every worker.
-
-        What handlers send in answer to that is on the bus, but nobody may be left to handle it.
-        """
-        self.running().stop_wanted = True
-
-    cdef Outlet running(self):
-        # The thread first: to any other one the outlet may vanish while it looks.
-        if self.thread == 0:
-            raise NotRunningError(f"{type(self).__qualname__} is in no running worker")
-        check_thread(self.thread)
-        return self.outlet
 
 
 @cython.final
@@ -311,16 +222,4 @@ cdef class OutletClaim(InPlaceClaim):
 cdef int check_thread(unsigned long thread) except -1:
     if thread != PyThread_get_thread_ident():
         raise HandleInUseError("a handler is used in its worker's thread; in another, use bus.sender()")
-    return 0
-
-
-cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
-    service.source = source
-    service.thread = 0
-    service.outlet = outlet
-    if service.permit is not None:
-        service.permit.end()
-        service.permit = None
-    if outlet is not None:
-        service.thread = outlet.thread = PyThread_get_thread_ident()
     return 0

@@ -14,7 +14,7 @@ is for the worker's thread, while its permit is in force.
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 
-from nanobus.dispatch.outlet cimport Outlet, Service
+from nanobus.dispatch.outlet cimport Outlet
 
 # What `send` returns. Numbers below 0 are nanobus's own, so that a handler may return what `send` did.
 cdef enum NativeStatus:

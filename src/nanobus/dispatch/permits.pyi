@@ -1,7 +1,7 @@
 from typing import Self, final
 
 from nanobus.bus.codec import Codec
-from nanobus.dispatch.outlet import Service
+from nanobus.dispatch.service import Service
 
 @final
 class Permit:

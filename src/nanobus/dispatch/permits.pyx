@@ -14,11 +14,10 @@ from nanobus.core.atomics cimport load_acquire, store_release
 from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport relative_cause
 from nanobus.core.mutex cimport Mutex, init_mutex, lock_mutex, unlock_mutex
-from nanobus.dispatch.outlet cimport Outlet, Service
+from nanobus.dispatch.outlet cimport Outlet
+from nanobus.dispatch.service cimport Service, Voice, voice_of
 
-from nanobus.errors import (
-    BusClosedError, BusFullError, MessageTooLargeError, NanobusError, NativeHandlerError, NotRunningError
-)
+from nanobus.errors import BusClosedError, BusFullError, MessageTooLargeError, NanobusError, NativeHandlerError
 
 
 cdef extern from "pythread.h":
@@ -70,9 +69,8 @@ cdef class Permit:
     def __cinit__(self, Service service not None, list sends not None):
         cdef Sendable *declared
         cdef Codec codec
-        if service.outlet is None:
-            raise NotRunningError(f"{type(service).__qualname__} is in no running worker")
-        self.outlet = service.outlet
+        cdef Voice voice = voice_of(service)
+        self.outlet = voice.running()
         if self.outlet.describes:
             for codec, _ in sends:
                 note_codec(self.outlet.writer.bus, codec)
@@ -82,9 +80,9 @@ cdef class Permit:
             free(declared)
             raise NanobusError(f"at most {MOST_GRANTS} handlers of a process have native methods at once")
         self.grant.outlet = <PyObject *> self.outlet
-        self.grant.source = service.source
-        store_release(&self.grant.thread, service.thread)
-        service.permit = self
+        self.grant.source = voice.source
+        store_release(&self.grant.thread, voice.thread)
+        voice.permit = self
 
     def __dealloc__(self):
         self.end()

@@ -5,8 +5,9 @@ from nanobus.bus.base import BusReader
 from nanobus.bus.envelope import Gap
 from nanobus.dispatch.division import Division
 from nanobus.dispatch.free_loop import FreeLoop
-from nanobus.dispatch.outlet import Outlet, Service
+from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.router import Router
+from nanobus.dispatch.service import Service
 from nanobus.dispatch.timer import Timer
 
 @final

@@ -32,9 +32,10 @@ from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division, shard_at
 from nanobus.dispatch.free_loop cimport FreeLoop
 from nanobus.dispatch.native cimport copy_of
-from nanobus.dispatch.outlet cimport Outlet, Service, bind_service
+from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.permits cimport native_error, take_refusal
 from nanobus.dispatch.router cimport Entry, Router, Row, runs_freely
+from nanobus.dispatch.service cimport Service, bind_service
 from nanobus.dispatch.timer cimport Timer
 
 from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
