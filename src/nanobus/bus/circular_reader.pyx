@@ -8,7 +8,7 @@ from nanobus.bus.base cimport (
     was_closed
 )
 from nanobus.bus.claims cimport (
-    Claims, boundary_from, highest_limit, is_intended, release_reader_line, settle_stalled
+    Claims, boundary_from, highest_limit, is_intended, is_visible, release_reader_line, settle_stalled
 )
 from nanobus.bus.control cimport (
     CHECKSUM, GATING, OVERFLOW_OVERWRITE, READERS_PARKED, REVOCABLE, WRITERS_PARKED, ReaderLine
@@ -118,9 +118,9 @@ cdef class CircularReader(BusReader):
 
     cdef bint is_boundary(self, uint64_t position) noexcept nogil:
         # The intent first: it is cleared after the stamp is written.
-        return position % SLOT_ALIGNMENT == 0 and (is_intended(&self.claims, position) or load_acquire(
-            &(<SlotHeader *> (self.ring + (position & self.mask))).stamp
-        ) == stamp_of(position, self.key))
+        return position % SLOT_ALIGNMENT == 0 and (
+            is_intended(&self.claims, position) or is_visible(&self.claims, position)
+        )
 
     cdef BusStatus peek(self, Slot *slot) noexcept nogil:
         cdef uint64_t cursor = self.cursor
@@ -227,9 +227,8 @@ cdef class CircularReader(BusReader):
         return BUS_OK
 
     cdef BusStatus look_at(self, uint64_t position, Slot *slot) noexcept nogil:
-        cdef SlotHeader *header = <SlotHeader *> (self.ring + (position & self.mask))
         cdef BusStatus status
-        if position % SLOT_HEADER_SIZE or load_acquire(&header.stamp) != stamp_of(position, self.key):
+        if position % SLOT_ALIGNMENT or not is_visible(&self.claims, position):
             return BUS_EMPTY
         status = self.look_carefully(position, slot)
         return BUS_EMPTY if status == BUS_LAPPED or slot.header.message == PADDING_ID else status

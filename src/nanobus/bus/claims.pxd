@@ -64,9 +64,19 @@ A batch is one claim of what several slots take, cut into slots when it is commi
     7b header, payload and stamp of each slot but the first, from the last one to the first
     7c header and payload of the first slot
 
-Nobody sees a slot of it before the first one's stamp, since they lie behind that. Without 7a a sealer could take a
-stamp within for the boundary of another intent, of a writer that wanted the position in vain; and what the stamps of a
-dead batch belong to must not be found later by who looks for a position, so they are cleared.
+Nobody sees a slot of it before the first one's stamp: who comes along the log stops there, and who goes to a position
+that somebody named asks `is_visible`. Without 7a a sealer could take a stamp within for the boundary of another intent,
+of a writer that wanted the position in vain; and what the stamps of a dead batch belong to must not be found later by
+who looks for a position, so they are cleared. Every load of `is_visible` is an acquire:
+
+    1  the stamp at `position` fits                     so each line is seen as of 7a of the batch it is in, or later
+    2  no line has P = L.intent_position, a length with CUTTING that reaches from before `position` to behind it, P once
+       more, and no stamp at P                          P only grows, hence it is of the same intent as the length
+    3  the stamp fits once more
+
+A batch that 2 does not find was over by then: its first stamp had been seen, or its line went on after that. If its
+writer wrote that stamp, the slot is committed; if a sealer did, it had cleared the one within before, and 3 sees that.
+An intent with CUTTING is never a lap behind: its claim was won, and holds the gate until the line is cleared.
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
 the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position),
@@ -121,6 +131,8 @@ cdef uint64_t boundary_from(Claims *claims, uint64_t position) noexcept nogil
 # The position before which every slot is committed, padding or not: the head, or the lowest outstanding intent.
 cdef uint64_t frontier(Claims *claims) noexcept nogil
 cdef bint is_intended(Claims *claims, uint64_t position) noexcept nogil
+# Whether a slot is committed at `position`, a multiple of 32 that may be any: also one within a batch in flight.
+cdef bint is_visible(Claims *claims, uint64_t position) noexcept nogil
 
 # Seal what the dead claimed at `position`; `sealing` is the word of the caller's own line.
 cdef void settle(Claims *claims, uint64_t position, uint64_t *sealing) noexcept nogil

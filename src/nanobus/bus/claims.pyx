@@ -196,6 +196,30 @@ cdef inline bint intends(WriterLine *line, uint64_t position) noexcept nogil:
     return load_acquire(&line.intent_length) != 0 and load_acquire(&line.intent_position) == position
 
 
+cdef bint is_visible(Claims *claims, uint64_t position) noexcept nogil:
+    return (
+        is_committed(claims, position) and not is_within_open_batch(claims, position)
+        and is_committed(claims, position)          # a sealer clears the stamps within before it ends the batch
+    )
+
+
+cdef bint is_within_open_batch(Claims *claims, uint64_t position) noexcept nogil:
+    cdef WriterLine *line
+    cdef uint64_t first, length
+    cdef uint32_t index
+    for index in range(load_acquire_32(&claims.control.writers_used)):
+        line = &claims.writers[index]
+        first = load_acquire(&line.intent_position)
+        length = load_acquire(&line.intent_length)
+        if (
+            length & CUTTING and first < position < first + length - CUTTING
+            and load_acquire(&line.intent_position) == first        # else the length is of another intent
+            and not is_committed(claims, first)
+        ):
+            return True
+    return False
+
+
 # ---- the dead --------------------------------------------------------------------------------------------------------
 
 cdef bint is_committed(Claims *claims, uint64_t position) noexcept nogil:

@@ -11,7 +11,7 @@ from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, FROM_A_BUS, Bus, BusReader, BusStatus, Slot,
     was_closed
 )
-from nanobus.bus.claims cimport Claims, is_intended, release_reader_line, settle_stalled
+from nanobus.bus.claims cimport Claims, is_intended, is_visible, release_reader_line, settle_stalled
 from nanobus.bus.control cimport CHECKSUM, GATING, READERS_PARKED, REVOCABLE, ReaderLine
 from nanobus.bus.forking cimport tie, untie
 from nanobus.bus.waiting cimport RECHECK_NS, STALL_RECHECK_NS, Wait, begin, pause
@@ -178,9 +178,7 @@ cdef class JournalReader(BusReader):
             return False
         if is_intended(&self.claims, position):             # before the stamp: it is cleared after
             return True
-        if reach(&self.segment, position + SLOT_HEADER_SIZE):
-            return False
-        return load_acquire(&slot_in(&self.segment, position).stamp) == stamp_of(position, self.control.key)
+        return is_visible(&self.claims, position)
 
     cdef bint is_padded(self, uint64_t position) noexcept nogil:
         """Whether padding covers `position`, which is past the end of its file: only padding need not exist."""
@@ -224,7 +222,7 @@ cdef class JournalReader(BusReader):
             return BUS_EMPTY
         if error:
             return self.fail(error, position)
-        if load_acquire(&slot_in(&self.segment, position).stamp) != stamp_of(position, self.key):
+        if self.key != self.control.key or not is_visible(&self.claims, position):      # the former: forked
             return BUS_EMPTY
         self.cursor = position
         status = self.look_closely(slot)
