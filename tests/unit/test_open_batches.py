@@ -7,6 +7,8 @@ import time
 import pytest
 
 from nanobus import CircularBus, CorruptMessageError, JournalBus
+from nanobus.journal.looks import Finding
+from nanobus.journal.scan import JournalScan
 
 LENGTH = 64  # of a slot
 COUNT = 3
@@ -160,3 +162,36 @@ def test_message_whose_damaged_size_leads_into_an_open_batch_leads_nobody_there(
             with pytest.raises(CorruptMessageError):
                 reader.read(0)
             assert reader.position not in batch.inner
+
+
+def test_look_at_a_journal_sees_nothing_of_an_open_batch(tmp_path, dead):
+    with JournalBus(tmp_path / "a", segment_size=4096, timestamps=False, checksum=False, **LINES) as bus:
+        bus.write(1, 1, b"before")
+        batch = open_batch(tmp_path, dead)
+        behind = bus.write(1, 1, b"behind")
+        with JournalScan(tmp_path / "a") as scan:
+            for position in range(batch.position, batch.end, 32):
+                assert scan.read(position) is None
+                found, last = scan.walk(position)
+                assert isinstance(found, Finding)
+                assert (found.kind, found.position, found.resumes) == ("claim", batch.position, batch.end)
+                assert last.position == behind
+            assert [one.position for one in scan.walk(behind)] == [behind]
+            batch.commit()
+            for position in batch.inner:
+                assert scan.read(position).position == position
+                assert next(scan.walk(position)).position == position
+
+
+def test_look_goes_on_at_the_open_batch_behind_damage_and_not_within_it(tmp_path):
+    with JournalBus(tmp_path / "a", segment_size=4096, timestamps=False, checksum=False, **LINES) as bus:
+        bus.write(1, 1, b"before")
+        batch = open_batch(tmp_path)
+        batch.write(batch.slots, batch.begin, bytes(8))
+        with JournalScan(tmp_path / "a") as scan:
+            damage, claim = scan.walk()
+            assert (damage.kind, damage.position, damage.resumes) == ("slot", 0, batch.position)
+            assert (claim.kind, claim.position, claim.resumes) == ("claim", batch.position, batch.end)
+            assert [one.position for one in scan.walk(batch.inner[0])] == [batch.position]
+        batch.commit()
+        batch.clear_intent()

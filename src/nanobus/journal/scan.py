@@ -6,7 +6,9 @@
                                                       |  an intent              a claim in flight, or of the dead
                                                       |  else                   damage; on to the next stamp
 
-A stamp depends on its position and on the journal's random key: one that fits is a slot's, wherever it is found.
+A stamp depends on its position and on the journal's random key: one that fits is a slot's, wherever it is found. Only
+within a batch that is not committed it is none yet, or never will be: who finds one elsewhere than behind a slot asks
+for the batch around it, and looks again (`is_visible` in bus/claims.pxd).
 The order of the looks is that of journal_reader.pyx: first the slot, then head and intents, then the slot again.
 """
 
@@ -24,7 +26,7 @@ from typing import Self
 from nanobus.bus.envelope import Envelope
 from nanobus.errors import BusFormatError, CorruptJournalError
 from nanobus.journal.looking import look_at_control, look_at_header
-from nanobus.journal.looks import ControlLook, Finding, HeaderLook
+from nanobus.journal.looks import ControlLook, Finding, HeaderLook, Intent
 from nanobus.journal.scanning import SegmentScan
 
 CONTROL_NAME = "control"
@@ -187,8 +189,11 @@ class JournalScan:
             self._last = self.segment(base)
         if self._last is None:
             return None
-        self._last.position = position
-        found = self._last.next()
+        scan = self._last
+        if not scan.fits(position) or self._batch_around(scan, position) is not None or not scan.fits(position):
+            return None
+        scan.position = position
+        found = scan.next()
         return found if found is not None and found.position == position else None
 
     def find_time(self, time: int) -> int:
@@ -288,8 +293,9 @@ class JournalScan:
                 finding = self._claim_at(scan)
                 if finding is not None:
                     return finding, False
+        head = self.head                            # as of the look before `fits`: the next line takes another
         following = self._stamp_behind(scan)
-        if scan.may_be_free and (self.control is None or self.control.head <= position):
+        if scan.may_be_free and (head is None or head <= position):
             if following is None:
                 return None, True
             self.refresh()
@@ -350,13 +356,34 @@ class JournalScan:
 
     def _stamp_behind(self, scan: SegmentScan) -> int | None:
         """Return the next slot behind the one that cannot be read, in this segment or a later one."""
-        found = scan.find_stamp(scan.position + SLOT_ALIGNMENT)
+        found = self._find_slot(scan, scan.position + SLOT_ALIGNMENT)
         for base in self.bases():
             if found is not None:
                 break
             later = self.segment(base) if base > scan.position else None
-            found = None if later is None else later.find_stamp(base)
+            found = None if later is None else self._find_slot(later, base)
         return found
+
+    def _find_slot(self, scan: SegmentScan, start: int) -> int | None:
+        """Return the first position from `start` on with a slot, or of a batch that is being committed from there."""
+        found = scan.find_stamp(start)
+        while found is not None:
+            batch = self._batch_around(scan, found)
+            if batch is not None or scan.fits(found):
+                return found if batch is None else batch
+            found = scan.find_stamp(found)              # its batch was sealed meanwhile
+        return None
+
+    def _batch_around(self, scan: SegmentScan, position: int) -> int | None:
+        """Return where a batch begins that is not committed, and of which `position` is not the beginning."""
+        self.refresh()
+        for one in self._batches():
+            if one.position < position < one.position + one.length and not scan.fits(one.position):
+                return one.position
+        return None
+
+    def _batches(self) -> list[Intent]:
+        return [] if self.control is None else [one for one in self.control.intents if one.is_batch]
 
     def _first_slot(self, start: int) -> int:
         """Return where to begin, so that `walk` meets all that is at or behind `start`, and no damage before it.
@@ -369,7 +396,9 @@ class JournalScan:
         if scan is None:                            # missing, let go, or still to come
             return aligned if self.head is None else min(aligned, self.head)
         while scan.position < aligned and not scan.walk(aligned):
-            sound = scan.find_stamp(scan.position + SLOT_ALIGNMENT)
+            self.refresh()
+            ends = [one.position + one.length for one in self._batches() if one.position == scan.position]
+            sound = self._find_slot(scan, max(ends, default=scan.position + SLOT_ALIGNMENT))
             if sound is None or sound > aligned:
                 break
             scan.position = sound
