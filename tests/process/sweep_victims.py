@@ -147,6 +147,8 @@ class Victim:
                 for number in numbers:
                     self.notes[number] = RETURNED
 
+    write_batch_unread = write_batch
+
     def lap(self) -> None:
         """Go round the ring, looking for the gate, and reaping a dead reader and a dead writer; waits for room."""
         with self.open() as bus:

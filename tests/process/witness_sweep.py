@@ -18,6 +18,7 @@ import signal
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from sweep_victims import (
@@ -80,7 +81,7 @@ class Sweep(Victim):
     def attend(self, work: str, bus: AnyBus) -> None:
         """Until the victim is dead; the witness's own reader reads nothing where the victim is to be the first."""
         while not self.is_over:
-            if work in ("seal", "reap", "park"):
+            if work in ("seal", "reap", "park", "write_batch_unread"):
                 time.sleep(MOMENT / 4)
             elif work == "wake_writers":
                 if self.number < 40:
@@ -116,12 +117,24 @@ class Sweep(Victim):
         self.places.append(found.position)
         return True
 
+    def try_every_position(self, bus: AnyBus) -> None:
+        """While nothing of the dead is sealed: read, and open a reader, wherever that is allowed."""
+        for position in range(0, bus.head, 32):
+            if bus.read(position) is not None:
+                self.read_early.append(position)
+            with suppress(ValueError):
+                bus.reader(position).close()
+                self.opened_early.append(position)
+        assert bus.statistics().sealed == 0
+
     # ---- what must hold afterwards
 
     def witness(self, work: str) -> None:
         os.environ.pop("NANOBUS_STEPS", None)
         self.found: list[int] = []
         self.places: list[int] = []
+        self.read_early: list[int] = []
+        self.opened_early: list[int] = []
         self.number = 0
         self.place = None
         bus = self.open_first(work)
@@ -129,6 +142,8 @@ class Sweep(Victim):
         self.prepare(work, bus)
         self.words[0] = 1
         self.attend(work, bus)
+        if work == "write_batch_unread":
+            self.try_every_position(bus)
         while self.reader.position != bus.head:
             self.take(0.05)
         self.check_messages(work, bus)
@@ -159,11 +174,14 @@ class Sweep(Victim):
         states = {number: self.notes[number] for number in range(ROOM) if self.notes[number]}
         allowed = [number for number, state in states.items() if state != ABORTED]
         assert self.found == [number for number in allowed if number in set(self.found)], f"{self.found}, {states}"
-        if work == "write_batch":
+        if work.startswith("write_batch"):
             assert all(len({number in self.found for number in batch}) == 1 for batch in BATCHES), self.found
             for position in range(0, bus.head, 32):
                 found = bus.read(position)
                 assert found is None or position in self.places, f"there is a ghost at {position}: {found}"
+            assert set(self.read_early) <= set(self.places), f"{self.read_early} were read, there are {self.places}"
+            for position in self.opened_early:
+                bus.reader(position).close()                    # that may be padding now, which is none's inside either
         missing = [number for number, state in states.items() if state == RETURNED and number not in self.found]
         assert not missing, f"lost {missing}, there are {self.found}"
 
