@@ -46,6 +46,9 @@ cdef class Division:
     cdef uint32_t shard_in(self, const Slot *slot) noexcept nogil
     # Of any message, decoded.
     cdef int64_t shard_of_message(self, object message) except -1
+    # Whether it is this shard that tells of what keeps it from knowing whose a message is. One of them does, of what is
+    # wrong with the message: all of them meet that. Of anything else whoever meets it, since the others may not.
+    cdef bint has_to_tell(self, uint32_t shard, uint64_t position, error) except -1
 
 
 cdef inline uint64_t mix(uint64_t number) noexcept nogil:

@@ -11,7 +11,7 @@ from nanobus.bus.base cimport Slot
 from nanobus.core.crc32c cimport crc32c
 from nanobus.dispatch.router cimport NO_INDEX, index_of_ids
 
-from nanobus.errors import ShardKeyError
+from nanobus.errors import DecodeError, ShardKeyError
 
 cdef extern from "Python.h":
     bint PyIndex_Check(object value)
@@ -19,6 +19,8 @@ cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object value) except? 0xFFFFFFFFFFFFFFFF
 
+# What is wrong with a machine, or one process, rather than with a message: no memory, no file, no module.
+cdef tuple OF_THE_PLACE = (MemoryError, OSError, ImportError)
 KINDS = {"s": KEY_TEXT, "?": KEY_TRUTH} | dict.fromkeys("bhiq", KEY_SIGNED) | dict.fromkeys("BHIQ", KEY_UNSIGNED)
 
 
@@ -102,6 +104,11 @@ cdef class Division:
                 f"a {type(message).__qualname__} has no {self.field!r}, which its receivers are sharded by"
             ) from error
         return <int64_t> (mix(number_of(key, message, self.field)) % self.count)
+
+    cdef bint has_to_tell(self, uint32_t shard, uint64_t position, error) except -1:
+        if not isinstance(error, (DecodeError, ShardKeyError)) or isinstance(error.__cause__, OF_THE_PLACE):
+            return True
+        return shard_at(self, position) == shard
 
 
 cdef uint64_t number_in(const KeyPlace *place, const uint8_t *field) noexcept nogil:

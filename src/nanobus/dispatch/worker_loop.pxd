@@ -22,7 +22,6 @@ cdef class WorkerLoop(FreeLoop):
     cdef int deliver_batch(self, Row *row, Slot *slot) except -1
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1
-    cdef bint answers_for(self, uint64_t position, error) except -1
     cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1
     cdef int call_native_among(self, Row *row, Entry *entry, object message, Slot *slot) except -1
     cdef int begin_native_use(self) except -1

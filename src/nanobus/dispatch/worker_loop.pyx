@@ -29,7 +29,7 @@ from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.batches cimport Batch
-from nanobus.dispatch.division cimport Division, shard_at
+from nanobus.dispatch.division cimport Division
 from nanobus.dispatch.free_loop cimport FreeLoop
 from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet
@@ -38,10 +38,7 @@ from nanobus.dispatch.router cimport Entry, Router, Row, runs_freely
 from nanobus.dispatch.service cimport Service, bind_service
 from nanobus.dispatch.timer cimport Timer
 
-from nanobus.errors import BusClosedError, DecodeError, ShardKeyError
-
-# What is wrong with a machine, or one process, rather than with a message: no memory, no file, no module.
-cdef tuple OF_THE_PLACE = (MemoryError, OSError, ImportError)
+from nanobus.errors import BusClosedError
 
 
 cdef enum:
@@ -282,7 +279,7 @@ cdef class WorkerLoop(FreeLoop):
             decoded = True
             ours = fits = self.division.shard_of_message(message) == self.outlet.shard
         except BaseException as error:
-            ours = self.answers_for(slot.position, error)
+            ours = self.division.has_to_tell(self.outlet.shard, slot.position, error)
             if ours:
                 self.fail(None, message, slot.position, error)
         self.handled += ours
@@ -294,16 +291,6 @@ cdef class WorkerLoop(FreeLoop):
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
         return 0
-
-    cdef bint answers_for(self, uint64_t position, error) except -1:
-        """Whether it is this shard that tells of what keeps it from knowing whose a message is.
-
-        One of them does, of what is wrong with the message: all of them meet that. Of anything else whoever meets it,
-        since the others may not.
-        """
-        if not isinstance(error, (DecodeError, ShardKeyError)) or isinstance(error.__cause__, OF_THE_PLACE):
-            return True
-        return shard_at(self.division, position) == self.outlet.shard
 
     cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1:
         cdef Entry *entry = &self.router.entries[row.first]
