@@ -2,7 +2,6 @@
 
 import ctypes
 import threading
-import time
 
 import pytest
 
@@ -17,7 +16,6 @@ from nanobus import (
     Record,
     RoutingError,
     Worker,
-    every,
     f64,
     i64,
     message,
@@ -201,40 +199,6 @@ def test_structures_that_numpy_cannot_describe_are_refused_by_name(fields, text)
 
     with pytest.raises(RoutingError, match=f"Odds.odds: numpy has no dtype for Odd.*{text}"):
         Messenger(CircularBus(1 << 14), [Worker("a", [Odds], {(OUTSIDE, kind): [Odds]})])
-
-
-def test_timers_hooks_and_a_stop_come_between_slow_batches():
-    """Nine batches are on the bus; the second tick stops before the last of them."""
-
-    class Slow(Handler, id=95):
-        def on_start(self):
-            for one in quotes(*range(900)):
-                sender.send(one)
-
-        @on(Quote, batch=100)
-        def quotes(self, quotes, positions):
-            self.config.append("batch")
-            time.sleep(0.02)
-
-        @every(0.001)
-        def tick(self):
-            self.config.append("tick")
-            if self.config.count("tick") == 2:
-                self.request_end()
-
-        def on_loop(self):
-            self.config.append("loop")
-
-        def request_end(self):
-            handles.request_stop(drain=False)
-
-    seen, bus = [], CircularBus(1 << 17)
-    sender = bus.sender(OUTSIDE)
-    with Messenger(bus, [Worker("a", [Slow], {(OUTSIDE, Quote): [Slow]})], seen).run() as handles:
-        handles.join(SECONDS)
-    assert seen.index("loop") < 3
-    assert seen.count("tick") >= 1
-    assert seen.count("batch") <= 9
 
 
 def test_a_claim_left_open_in_a_batch_that_may_not_send_sends_nothing(tmp_path):

@@ -8,6 +8,10 @@ from nanobus.dispatch.native cimport NativeMessage
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.router cimport Entry, Router, Row
 
+cdef enum:
+    CALLS = 16                          # between looks at the clock, where there were that many
+    LONGEST_TURN_NS = 1_000_000         # after which timers, hooks, the outbox and a stop are looked at
+
 
 cdef class FreeLoop:
     cdef readonly Outlet outlet
@@ -25,6 +29,10 @@ cdef class FreeLoop:
     # Whatever needs no GIL, and waiting; the status that ended it, BUS_OK where the GIL is needed.
     @cython.final
     cdef BusStatus run_freely(self) noexcept nogil
+
+    # Whether a run with so many calls makes way for what needs the GIL. `begun`: 0 until the first look.
+    @cython.final
+    cdef bint is_over(self, int64_t *begun, uint32_t calls) noexcept nogil
 
     @cython.final
     cdef Row *find_own_row(self, const Slot *slot) noexcept nogil
@@ -53,3 +61,10 @@ cdef class FreeLoop:
 
     # A native receiver has returned `result`: that, or what it did meanwhile, is an error.
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept
+
+
+# How many calls come before the next look at the clock: 1, 2, 4, 8, 16, and from then on 16 more. What is slow is found
+# soon, what is fast hardly looks; and as one looks where there is another message, not behind the last, who has but one
+# a turn never does.
+cdef inline uint32_t next_look(uint32_t calls) noexcept nogil:
+    return calls + min(max(calls, <uint32_t> 1), <uint32_t> CALLS)

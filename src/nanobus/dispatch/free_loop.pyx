@@ -5,7 +5,7 @@
     native receivers      call them, one after the other, advance
     anything else         back to the other half: Python receivers, ticks, errors, an outbox to flush, hooks
 
-It looks at the clock, and whether anybody wants something of the other half, once a batch.
+It looks at the clock, and whether anybody wants something of the other half, behind some calls: see `next_look`.
 """
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 
@@ -20,8 +20,7 @@ from nanobus.dispatch.router cimport Entry, Row, find_row, runs_freely
 
 
 cdef enum:
-    BATCH = 512                         # slots between looks at the clock
-    CALLS = 16                          # the same where handlers were called
+    BATCH = 512                         # slots that nobody receives, between looks at the clock; calls between hooks
     LONGEST_RUN_NS = 50_000_000         # without the GIL while there are messages: signals wait for it
     OUTBOX_RETRY_NS = 200_000           # rest while messages wait for room in the bus
 
@@ -39,9 +38,13 @@ cdef class FreeLoop:
         cdef Row *row
         cdef BusStatus status
         cdef int64_t rest
-        cdef int64_t until = monotonic_ns() + self.idle_ns if self.has_turn_hooks else INT64_MAX
-        cdef int64_t latest = 0         # when to look for signals; 0: there was no batch yet
-        cdef uint32_t count = 0, calls = 0
+        cdef int64_t begun = 0          # 0: the clock was not looked at yet
+        cdef int64_t until = INT64_MAX
+        cdef uint32_t skips = 0, calls = 0, look = 0
+        if self.has_turn_hooks:
+            begun = monotonic_ns()
+            until = begun + self.idle_ns
+            look = 1
         while self.reader.cursor < load_acquire(&self.stop_at):
             status = self.reader.peek(&slot)
             if status == BUS_EMPTY:
@@ -61,7 +64,14 @@ cdef class FreeLoop:
                 row = self.find_own_row(&slot)
             if row == NULL:
                 self.skipped += 1
+                skips += 1
+                if rarely(skips % BATCH == 0) and self.is_over(&begun, CALLS):
+                    return BUS_OK
             elif runs_freely(row, slot.position, slot.header.size):
+                if rarely(calls == look):
+                    look = next_look(calls)
+                    if self.is_over(&begun, calls) and calls:       # one at least, however short the timers are
+                        return BUS_OK
                 calls += 1
                 self.handled += 1
                 self.call_natives(row, &slot)
@@ -70,15 +80,18 @@ cdef class FreeLoop:
             else:
                 return BUS_OK
             self.reader.advance()
-            count += 1
-            if rarely(count % BATCH == 0 or row != NULL and calls % CALLS == 0):
-                if self.outlet.outbox.count or self.outlet.stop_wanted:
-                    return BUS_OK
-                if latest == 0:
-                    latest = min(min(until, self.next_due), monotonic_ns() + LONGEST_RUN_NS)
-                elif monotonic_ns() >= latest or calls and self.has_turn_hooks and count % BATCH == 0:
-                    return BUS_OK
         return BUS_STOPPED
+
+    cdef bint is_over(self, int64_t *begun, uint32_t calls) noexcept nogil:
+        cdef int64_t now = monotonic_ns()
+        cdef bint holds = self.outlet.outbox.count or self.outlet.stop_wanted
+        if begun[0] == 0:
+            begun[0] = now
+        if now >= min(self.next_due, begun[0] + LONGEST_RUN_NS):
+            return True
+        if now >= begun[0] + LONGEST_TURN_NS:
+            return holds or self.has_turn_hooks
+        return holds and calls >= CALLS or self.has_turn_hooks and calls >= BATCH
 
     cdef Row *find_own_row(self, const Slot *slot) noexcept nogil:
         """Who receives a message here; NULL also where it is another shard's."""

@@ -13,7 +13,7 @@ cdef class WorkerLoop(FreeLoop):
     cdef object broken                  # what `on_failure` itself raised; raised by `run` in turn
     cdef bint decoding
     cdef bint alone                     # hardly any other thread of this process wants the GIL
-    cdef bint is_slow                   # its handlers take so long that every call is looked at
+    cdef bint is_slow                   # the last turn was long: the next is looked at from its first call on
     cdef bint answered                  # a Python handler ran in this turn
     cdef readonly uint64_t failures     # calls that raised
 

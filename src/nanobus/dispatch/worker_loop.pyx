@@ -30,7 +30,7 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
-from nanobus.dispatch.free_loop cimport FreeLoop
+from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, FreeLoop, next_look
 from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.permits cimport native_error, take_refusal
@@ -44,8 +44,6 @@ from nanobus.errors import BusClosedError
 cdef enum:
     BATCH = 512                         # slots a turn: timers and hooks are looked at in between
     SKIPS_WITH_GIL = 32                 # unrouted slots in a row before the rest is skipped without the GIL
-    CALLS = 16                          # of Python handlers between looks at the clock
-    LONGEST_TURN_NS = 1_000_000         # after which timers, hooks, the outbox and a stop are looked at
     MOMENT_NS = 1_000                   # an answer from another processor comes sooner
 
 
@@ -171,14 +169,17 @@ cdef class WorkerLoop(FreeLoop):
         cdef Slot slot
         cdef Row *row
         cdef BusStatus status
-        cdef uint32_t skips = 0, calls = 0
+        cdef uint32_t skips = 0, calls = 0, look = 1
         cdef int64_t until = 0          # when a turn is long enough; 0: not looked at the clock yet
+        if self.is_slow:
+            until = monotonic_ns() + LONGEST_TURN_NS
         for _ in range(BATCH):
             if self.reader.cursor >= load_acquire(&self.stop_at):
                 return BUS_STOPPED
             status = self.reader.peek(&slot)
             if status != BUS_OK:
-                self.is_slow = False
+                if calls and self.is_slow:
+                    self.is_slow = monotonic_ns() >= until
                 if status == BUS_LAPPED:
                     self.tell_gap()
                 elif status == BUS_CORRUPT:
@@ -193,6 +194,13 @@ cdef class WorkerLoop(FreeLoop):
                 if runs_freely(row, slot.position, slot.header.size):
                     self.answered = False               # no answer is to be waited for: there is something to do
                     return BUS_EMPTY
+                if rarely(calls == look):
+                    look = next_look(calls)
+                    if until == 0:
+                        until = monotonic_ns() + LONGEST_TURN_NS
+                    elif monotonic_ns() >= until:
+                        self.is_slow = True             # from now on the first call of a turn counts, too
+                        return BUS_OK
                 skips = 0
                 if rarely(row.batch != NULL and not row.asks and slot.position >= row.since):
                     self.deliver_batch(row, &slot)
@@ -210,12 +218,6 @@ cdef class WorkerLoop(FreeLoop):
             if self.failed:
                 return BUS_OK
             self.reader.advance()
-            if calls and (self.is_slow or rarely(calls % CALLS == 0)):
-                if until == 0:
-                    until = monotonic_ns() + LONGEST_TURN_NS
-                elif monotonic_ns() >= until:
-                    self.is_slow = True                 # timers, hooks, the outbox and a stop wait for each call
-                    return BUS_OK
         self.is_slow = False
         return BUS_OK
 
