@@ -1,4 +1,4 @@
-"""Slow handlers: hooks, timers, the outbox, and a stop come between their calls."""
+"""Slow handlers: hooks, timers, the outbox, a stop and the end of the bus come between their calls."""
 
 import ctypes
 import threading
@@ -7,8 +7,10 @@ import time
 import pytest
 
 from nanobus import (
+    BusClosedError,
     CircularBus,
     Handler,
+    HandlerError,
     Messenger,
     Record,
     Worker,
@@ -180,3 +182,51 @@ def test_the_outbox_goes_out_between_slow_calls():
     assert seen[0] < 30
     assert seen[-1] == 30
     assert len(seen) < 20
+
+
+@KINDS
+def test_a_closed_bus_ends_a_worker_that_has_a_backlog(kind):
+    needs_numpy(kind)
+    notes = []
+
+    class Kept(handlers(notes)[kind], id=74):
+        def on_start(self):
+            for number in range(100):
+                sender.send(Job(number))
+
+    bus = CircularBus(1 << 16)
+    sender = bus.sender(OUTSIDE)
+    with pytest.raises(HandlerError, match="the bus of this worker is closed") as told:
+        with Messenger(bus, [Worker("a", [Kept], {(OUTSIDE, Job): [Kept]})], notes).run() as handles:
+            while not notes:
+                time.sleep(0.001)
+            bus.close()
+            before = len(notes)
+            handles.join(SECONDS)
+    assert isinstance(told.value.__cause__, BusClosedError)
+    assert len(notes) <= before + 2
+
+
+def test_a_closed_bus_ends_a_native_worker_whose_calls_are_fast():
+    """Nobody looks at each of them; every sixteenth is enough."""
+    calls, bus = [], CircularBus(1 << 18)
+
+    @ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
+    def close(received, payload, outlet, state):
+        calls.append(None)
+        if len(calls) == 100:
+            bus.close()
+        return 0
+
+    class Kept(Handler, id=75):
+        jobs = on(Job)(native(close))
+
+        def on_start(self):
+            for number in range(2000):
+                sender.send(Job(number))
+
+    sender = bus.sender(OUTSIDE)
+    with pytest.raises(HandlerError, match="the bus of this worker is closed"):
+        with Messenger(bus, [Worker("a", [Kept], {(OUTSIDE, Job): [Kept]})]).run() as handles:
+            handles.join(SECONDS)
+    assert 100 <= len(calls) <= 116

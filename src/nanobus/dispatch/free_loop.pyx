@@ -9,7 +9,7 @@ It looks at the clock, and whether anybody wants something of the other half, be
 """
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 
-from nanobus.bus.base cimport BUS_EMPTY, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, Slot
+from nanobus.bus.base cimport BUS_EMPTY, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, Slot, was_closed
 from nanobus.core.atomics cimport load_acquire
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
@@ -87,7 +87,7 @@ cdef class FreeLoop:
         cdef bint holds = self.outlet.outbox.count or self.outlet.stop_wanted
         if begun[0] == 0:
             begun[0] = now
-        if now >= min(self.next_due, begun[0] + LONGEST_RUN_NS):
+        if was_closed(self.reader) or now >= min(self.next_due, begun[0] + LONGEST_RUN_NS):
             return True
         if now >= begun[0] + LONGEST_TURN_NS:
             return holds or self.has_turn_hooks

@@ -18,6 +18,7 @@ cdef class WorkerLoop(FreeLoop):
     cdef readonly uint64_t failures     # calls that raised
 
     cdef BusStatus deliver(self) except? BUS_OK
+    cdef int check_open(self) except -1
     cdef void pass_on(self) noexcept
     cdef int deliver_batch(self, Row *row, Slot *slot) except -1
     cdef int dispatch(self, Row *row, Slot *slot) except -1

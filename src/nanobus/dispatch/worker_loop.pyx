@@ -112,6 +112,7 @@ cdef class WorkerLoop(FreeLoop):
                     self.fail_to_decode(error)
                     self.pass_on()
                     status = BUS_OK
+                self.check_open()
                 if self.outlet.outbox.count:
                     self.outlet.flush()
                 if self.outlet.stop_wanted and not self.outlet.outbox.count:
@@ -132,8 +133,7 @@ cdef class WorkerLoop(FreeLoop):
                     self.end_native_use()
                     if status == BUS_LAPPED:            # told once: `deliver` will not hear of it
                         self.tell_gap()
-                if status == BUS_STOPPED and self.reader.closed:
-                    raise BusClosedError("the bus of this worker is closed")
+                    self.check_open()
             if self.broken is not None:
                 raise self.broken
         finally:
@@ -220,6 +220,12 @@ cdef class WorkerLoop(FreeLoop):
             self.reader.advance()
         self.is_slow = False
         return BUS_OK
+
+    cdef int check_open(self) except -1:
+        """Raise if the bus was closed, whatever is left to read there."""
+        if was_closed(self.reader) and not self.failed:
+            raise BusClosedError("the bus of this worker is closed")
+        return 0
 
     cdef void pass_on(self) noexcept:
         """Leave the message at hand, unless it ended the worker: one that resumes at its cursor begins with it."""
