@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -139,15 +140,14 @@ class Staff:
         return failure
 
     def _call_hook(self, index: int, hook: Callable[..., None], *arguments: Any) -> bool:
-        """Call a hook outside of any message."""
-        try:
+        """Call a hook outside of any message; a claim that it leaves open is an error besides its own."""
+        goes_on = True
+        for step in (functools.partial(hook, *arguments), self._outlet.end_claim):
             try:
-                hook(*arguments)
-            finally:
-                self._outlet.end_claim()
-        except BaseException as error:
-            return self.fail(index, None, None, error)
-        return True
+                step()
+            except BaseException as error:
+                goes_on = self.fail(index, None, None, error) and goes_on
+        return goes_on
 
     def _tell_of_gap(self, gap: Gap) -> None:
         logger.warning("worker %r lost messages: %r", self.worker.name, gap)

@@ -220,6 +220,23 @@ def test_a_claim_left_open_in_a_batch_that_may_not_send_sends_nothing(tmp_path):
         assert [one.message_id for one in iter_all(bus)] == [1301]
 
 
+@pytest.mark.parametrize("policy", ["stop", "skip"])
+def test_what_a_batch_raises_is_told_also_where_it_left_a_claim_open(tmp_path, policy):
+    class Leaving(Handler, id=99):
+        @on(Quote, batch=True)
+        def quotes(self, quotes, positions):
+            self.claim(Total).__enter__()
+            raise SystemExit(3)
+
+    with JournalBus(tmp_path / "journal") as bus:
+        worker = Worker("a", [Leaving], {(OUTSIDE, Quote): [Leaving]}, cursor="a", on_error=policy)
+        bus.sender(OUTSIDE).send(Quote(1, 1.0))
+        with pytest.raises(HandlerError) as told, Messenger(bus, [worker]).run() as handles:
+            handles.join(SECONDS)
+        assert isinstance(told.value.__cause__, SystemExit)
+        assert [one.message_id for one in iter_all(bus)] == [1301]
+
+
 def iter_all(bus):
     reader = bus.reader()
     return list(iter(lambda: reader.read(0), None))

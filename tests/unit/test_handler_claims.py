@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from nanobus import CircularBus, HandleInUseError, Handler, Messenger, Worker
+from nanobus import CircularBus, HandleInUseError, Handler, HandlerError, Messenger, Worker
 from services import Number, Reading
 
 
@@ -60,3 +60,19 @@ def test_claim_in_memory_of_its_own_may_be_dropped_in_any_thread():
     with Messenger(bus, [Worker("a", [Dropping])]).run() as handles:
         handles.stop()
     assert [one.message_id for one in iter(lambda: observer.read(0), None)] == [1103]
+
+
+@pytest.mark.parametrize("hook", ["on_start", "on_stop"])
+def test_exit_in_a_hook_that_leaves_a_claim_open_is_told_whatever_the_policy(hook, caplog):
+    def leave(self):
+        self.claim(Reading).__enter__()
+        raise SystemExit(3)
+
+    leaving = type("Leaving", (Handler,), {hook: leave}, id=56)
+    bus = CircularBus(1 << 16)
+    with pytest.raises(HandlerError) as caught:
+        with Messenger(bus, [Worker("a", [leaving], on_error="skip")]).run():
+            pass
+    assert isinstance(caught.value.__cause__, SystemExit)
+    assert "returned with a claim open" in caplog.text
+    assert bus.statistics().aborted == 1

@@ -1,4 +1,6 @@
 """Batches of messages. Their picture is in batches.pxd."""
+from contextlib import suppress
+
 cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
@@ -92,8 +94,12 @@ cdef class Batch:
         self.outlet.recording = self.refusing
         try:
             try:
-                return self.method(*self.make(payloads, positions))
-            finally:
-                self.outlet.end_claim()                 # while what goes behind it is refused, too
+                result = self.method(*self.make(payloads, positions))
+            except BaseException:
+                with suppress(Exception):               # the method's own error is the one to tell
+                    self.outlet.end_claim()
+                raise
+            self.outlet.end_claim()                     # while what goes behind it is refused, too
+            return result
         finally:
             self.outlet.recording = recording
