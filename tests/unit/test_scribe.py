@@ -1,5 +1,6 @@
 """The thread that writes log records, whatever they do."""
 
+import functools
 import threading
 
 import pytest
@@ -47,15 +48,49 @@ def test_what_may_be_missed_is_counted_where_too_much_waits(monkeypatch):
     assert written == [0, 1, "never missed", "3 missed"]
 
 
+def test_what_was_missed_is_told_before_the_flood_ends(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(scribe, "MOST", 3)
+    monkeypatch.setattr(scribe, "monotonic", lambda: now[0])
+    begun, freed, written = threading.Event(), threading.Event(), []
+    one = Scribe("test", lambda missed: written.append(f"{missed} missed"))
+
+    def note(entry, seconds):
+        written.append(entry)
+        now[0] += seconds
+
+    def block():
+        begun.set()
+        assert freed.wait(SECONDS)
+
+    one.write(block)
+    assert begun.wait(SECONDS)
+    for entry, seconds in (("a", 0.5), ("b", 0.5), ("c", 1.5), ("d", 0), ("e", 0)):
+        one.write(functools.partial(note, entry, seconds), may_be_missed=True)
+    freed.set()
+    one.wait(SECONDS)
+    assert written == ["a", "b", "2 missed", "c"]
+
+
 def test_entry_without_a_thread_is_written_by_who_waits(monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
-    written = []
+    now, written = [100.0], []
     one = Scribe("test", written.append)
+
+    def note():
+        written.append("at last")
+        now[0] += SECONDS
+
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        one.write(lambda: written.append("at last"))
+        one.write(note)
+        one.write(note)
     assert written == []
-    one.wait(SECONDS)
-    assert written == ["at last"]
+    with monkeypatch.context() as patch:
+        patch.setattr(scribe, "monotonic", lambda: now[0])
+        one.wait(SECONDS)
+        assert written == ["at last"]                   # no longer than that
+        one.wait(SECONDS)
+    assert written == ["at last"] * 2
