@@ -272,7 +272,7 @@ def test_an_older_layout_is_handed_over_as_what_its_upcast_makes_of_it(tmp_path,
     assert (seen["count"], seen["sum"], seen["size"]) == (2, 112, 16)
 
 
-def test_an_outlet_that_a_hook_uses_outside_of_native_calls_goes_by_the_lock_and_keeps_no_error(tmp_path):
+def test_an_outlet_that_a_hook_uses_outside_of_native_calls_goes_by_the_lock(tmp_path):
     kept = {}
 
     @ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
@@ -300,3 +300,30 @@ def test_an_outlet_that_a_hook_uses_outside_of_native_calls_goes_by_the_lock_and
             bus.close()
             handles.join(SECONDS)
     assert set(codes) <= {-6, -5}
+
+
+def test_a_refusal_outside_of_native_calls_is_not_the_reason_of_a_later_error():
+    kept = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
+    def keep_or_fail(received, payload, outlet, state):
+        kept.append(outlet)
+        return 7 if codes else 0
+
+    class Keeping(Handler, id=87):
+        questions = on(Question)(native(keep_or_fail, sends=[Raw]))
+
+        def on_loop(self):
+            if kept and not codes:
+                codes.append(send_function()(kept[0], 1213, too_large, len(too_large)))
+                self.send(Question(2, 0))
+
+    codes, bus = [], CircularBus(4096)
+    too_large = bytes(bus.max_payload + 1)
+    routes = {(OUTSIDE, Question): [Keeping], (Keeping, Question): [Keeping]}
+    with pytest.raises(HandlerError, match="returned 7") as told:
+        with Messenger(bus, [Worker("a", [Keeping], routes)]).run() as handles:
+            bus.sender(OUTSIDE).send(Question(1, 0))
+            handles.join(SECONDS)
+    assert codes == [-2]
+    assert told.value.__cause__.__cause__ is None
