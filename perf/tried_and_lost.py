@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from alternatives import pages, payloads, polls
+from alternatives import attributes, batches, pages, payloads, polls
 from suite.case import Case, measure
 
 APPENDED = "a new page of a file, zeros appended"
 BYTES = "a handler called with new bytes, 32 B"
 BATCH = "a look for a message, the GIL let go for a batch"
+ATTRIBUTE = "an attribute of a plain object"
+COPIED = "a message of a batch that was copied, one column summed"
 CASES = [
     Case(APPENDED, partial(pages.fill, pages.zeros)),
     Case("a new page of a file, fallocate", partial(pages.fill, pages.blocks), False, APPENDED),
@@ -18,6 +20,10 @@ CASES = [
     Case("a handler called with a new memoryview, 32 B", partial(payloads.give, "memoryview", 32), False, BYTES),
     Case(BATCH, partial(polls.poll, "at_once")),
     Case("a look for a message, the GIL let go each time", partial(polls.poll, "one_by_one"), False, BATCH),
+    Case(ATTRIBUTE, partial(attributes.read, attributes.Handler)),
+    Case("an attribute of one that begins with C fields", partial(attributes.read, attributes.Base), False, ATTRIBUTE),
+    Case(COPIED, partial(batches.take, True)),
+    Case("a message of a batch that is a view, one column summed", partial(batches.take, False), False, COPIED),
 ]
 
 if __name__ == "__main__":
