@@ -152,7 +152,6 @@ class Handler(Service):
     -----
     Made inside its worker, one in each shard of it, which alone calls it: a handler needs no locks. A method that
     overrides a marked one is called in its place; `name = None` takes it out.
-    `vars(self)` also has what it sends with, which cannot be pickled: state is saved attribute by attribute.
     """
 
     source_id: ClassVar[int | None] = None

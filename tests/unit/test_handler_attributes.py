@@ -4,11 +4,13 @@ import gc
 import pickle
 import sys
 import weakref
+from unittest import mock
 
 import pytest
 
 from nanobus import CircularBus, Handler, NotRunningError, Worker, on
 from nanobus.dispatch.outlet import Outlet
+from nanobus.dispatch.service import Service
 from nanobus.dispatch.worker_loop import bind
 from services import OUTSIDE, Keeper, Number, run
 
@@ -24,7 +26,7 @@ def bound(kind):
 
 
 def test_a_handler_begins_with_its_own_attributes():
-    assert Keeper.__basicsize__ == object.__basicsize__
+    assert Service.__basicsize__ == object.__basicsize__
     assert sys.version_info < (3, 13) or Keeper.__flags__ & INLINE_VALUES
 
 
@@ -99,7 +101,57 @@ def test_a_bound_handler_is_freed_with_its_last_reference():
         gc.enable()
 
 
-def test_what_a_handler_sends_with_is_not_pickled():
+def test_the_attributes_of_a_handler_are_its_own():
     handler, _bus = bound(Keeper)
-    with pytest.raises(TypeError, match="what Keeper sends with cannot be pickled: save state by attribute"):
-        pickle.dumps(vars(handler))
+    assert pickle.loads(pickle.dumps(vars(handler))) == {"config": {"seen": []}}
+
+
+def test_a_handler_may_clear_replace_and_share_its_attributes():
+    shared = {}
+
+    class Borg(Handler, id=44):
+        def __init__(self, config):
+            self.__dict__ = shared
+
+        @on(Number)
+        def number(self, number):
+            vars(self).clear()
+            vars(self).update(number=number.value, shard=self.shard)
+            self.send(Number(-number.value))
+            self.stop()
+
+    class SecondBorg(Borg, id=45):
+        pass
+
+    bus = CircularBus(1 << 16)
+    reader = bus.reader()
+    routes = {(OUTSIDE, Number): [Borg, SecondBorg]}
+    run(Worker("a", [Borg, SecondBorg], routes), bus=bus, send=[Number(4)])
+    assert shared == {"number": 4, "shard": 0}
+    assert [one.source for one in iter(lambda: reader.read(0), None)] == [OUTSIDE, 44, 45]
+
+
+def test_many_handlers_of_a_thread_send_in_their_own_names():
+    kinds = [type(f"One{number}", (Keeper,), {}, id=200 + number) for number in range(40)]
+    bus = CircularBus(1 << 16)
+    outlet = Outlet(bus.writer(), 1 << 16, lambda: None)
+    for _ in range(3):                      # addresses come again
+        handlers = [kind({}) for kind in kinds]
+        for handler in handlers:
+            bind(handler, handler.source_id, outlet)
+        reader = bus.reader("newest")
+        for handler in (*handlers, *reversed(handlers)):
+            handler.send(Number(1))
+        sources = [one.source for one in iter(lambda: reader.read(0), None)]  # noqa: B023  called here
+        assert sources == [*range(200, 240), *reversed(range(200, 240))]
+        for handler in handlers[::2]:       # the others die bound
+            bind(handler, handler.source_id, None)
+        del handlers, handler
+
+
+def test_a_patched_send_reaches_handlers_that_run():
+    handler, bus = bound(Keeper)
+    with mock.patch.object(Keeper, "send") as send:
+        handler.send("said")
+    send.assert_called_once_with("said")
+    assert bus.head == 0

@@ -49,7 +49,7 @@ cdef class Batch:
     """
 
     def __cinit__(self, Service service not None, method, make, uint32_t size, uint32_t limit):
-        self.outlet = voice_of(service).running()
+        self.outlet = voice_of(service).outlet
         self.method = method
         self.make = make
         self.size = size

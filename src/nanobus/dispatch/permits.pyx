@@ -70,7 +70,7 @@ cdef class Permit:
         cdef Sendable *declared
         cdef Codec codec
         cdef Voice voice = voice_of(service)
-        self.outlet = voice.running()
+        self.outlet = voice.outlet
         if self.outlet.describes:
             for codec, _ in sends:
                 note_codec(self.outlet.writer.bus, codec)

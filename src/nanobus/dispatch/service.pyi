@@ -7,8 +7,7 @@ from nanobus.records import Record
 _R = TypeVar("_R", bound=Record)
 
 @final
-class Voice:
-    def send(self, message: object, /) -> None: ...
+class Voice: ...
 
 class Service:
     def send(self, message: object) -> None: ...

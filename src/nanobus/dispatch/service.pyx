@@ -2,10 +2,12 @@
 from random import Random
 
 cimport cython
-from libc.stdint cimport uint16_t, uint64_t
+from cpython.object cimport PyObject
+from libc.stdint cimport uint16_t, uint64_t, uintptr_t
 
 from nanobus.bus.base cimport note_codec
 from nanobus.bus.codec cimport Codec, EncodedMessage
+from nanobus.core.atomics cimport atomic_add, load_acquire
 from nanobus.core.clock cimport unix_ns
 from nanobus.dispatch.outlet cimport Outlet, OutletClaim, check_thread
 
@@ -16,11 +18,22 @@ from nanobus.errors import NotRunningError
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() noexcept
 
-cdef extern from "Python.h":
-    object PyObject_GenericGetAttr(object one, object name)
-    int PyObject_GenericSetAttr(object one, object name, object value) except -1
+cdef enum:
+    KEPT = 8                            # entries that a thread remembers, each of handlers whose address ends alike
 
-cdef str VOICE = "__nanobus_voice__"
+cdef extern from *:
+    """
+    /* What this thread used last, of workers of its own. `voice` is borrowed. */
+    static _Thread_local struct { void *service; PyObject *voice; uint64_t turn; } nb_kept[8];
+    """
+    struct Kept:
+        void *service
+        PyObject *voice
+        uint64_t turn
+    Kept *kept "nb_kept"
+
+cdef dict voices = {}                   # address of a bound Service -> its Voice
+cdef uint64_t turn = 1                  # changes whenever an entry does
 
 
 @cython.final
@@ -33,32 +46,7 @@ cdef class Voice:
     For the worker's thread. Made by `bind`.
     """
 
-    def __reduce__(self):
-        raise TypeError(f"what {self.owner.__qualname__} sends with cannot be pickled: save state by attribute")
-
-    @cython.binding(False)              # a plain builtin of one argument, which the interpreter calls fastest
-    def send(self, message):
-        """Do what `Service.send` tells."""
-        cdef Outlet outlet = self.running()
-        cdef Codec codec = outlet.codec_for(message)
-        cdef EncodedMessage encoded
-        codec.encode(message, &encoded)
-        try:
-            if outlet.describes:
-                note_codec(outlet.writer.bus, codec)
-            outlet.put(self.source, codec.message_id, encoded.payload, encoded.size)
-        finally:
-            codec.release(&encoded)
-
-    cdef Outlet running(self):
-        # The thread first: to any other one the outlet may vanish while it looks.
-        if self.thread == 0:
-            raise NotRunningError(f"{self.owner.__qualname__} is in no running worker")
-        check_thread(self.thread)
-        return self.outlet
-
     cdef int end(self) except -1:
-        self.thread = 0
         self.outlet = None
         if self.permit is not None:
             self.permit.end()
@@ -75,6 +63,11 @@ cdef class Service:
     Every method is for the worker's thread, during `__init__`, a hook or a message.
     """
 
+    def __dealloc__(self):
+        if voices:                      # None at the very end of the process
+            forget(self)
+
+    @cython.binding(False)              # a plain method descriptor, which the interpreter calls fastest
     def send(self, message):
         """Send `message`, an object of a declared class, in the name of this handler.
 
@@ -93,7 +86,17 @@ cdef class Service:
         NotRunningError
             The handler is in no running worker.
         """
-        voice_of(self).send(message)
+        cdef Voice voice = voice_of(self)
+        cdef Outlet outlet = voice.outlet
+        cdef Codec codec = outlet.codec_for(message)
+        cdef EncodedMessage encoded
+        codec.encode(message, &encoded)
+        try:
+            if outlet.describes:
+                note_codec(outlet.writer.bus, codec)
+            outlet.put(voice.source, codec.message_id, encoded.payload, encoded.size)
+        finally:
+            codec.release(&encoded)
 
     def claim(self, message_type):
         """Return a context manager whose block writes a Record in place, in the slot itself where there is room.
@@ -103,7 +106,7 @@ cdef class Service:
         """
         cdef Voice voice = voice_of(self)
         cdef OutletClaim claim = OutletClaim.__new__(OutletClaim)
-        claim.outlet = voice.running()
+        claim.outlet = voice.outlet
         claim.source = voice.source
         claim.codec = find_codec(message_type)
         return claim
@@ -114,7 +117,7 @@ cdef class Service:
 
         Outside of any message (`__init__`, `on_start`, `on_loop`, `on_stop`) it is the clock, on replay too.
         """
-        cdef Outlet outlet = voice_of(self).running()
+        cdef Outlet outlet = voice_of(self).outlet
         if outlet.timestamp == 0:
             outlet.timestamp = unix_ns()
         return outlet.timestamp
@@ -123,7 +126,7 @@ cdef class Service:
     def random(self):
         """A `random.Random` seeded by the position of the message at hand and this handler's id: the same on replay."""
         cdef Voice voice = voice_of(self)
-        cdef uint64_t position = voice.running().position
+        cdef uint64_t position = voice.outlet.position
         if voice.generator is None or voice.generator_position != position:
             voice.generator = Random(<object> position << 16 | voice.source)
             voice.generator_position = position
@@ -132,37 +135,49 @@ cdef class Service:
     @property
     def shard(self):
         """Which shard of its worker this handler is in, from 0 on; 0 where the worker has none. The same on replay."""
-        return voice_of(self).running().shard
+        return voice_of(self).outlet.shard
 
     def stop(self):
         """Ask the messenger to stop: what was sent before, by this worker or others, is still handled by every worker.
 
         What handlers send in answer to that is on the bus, but nobody may be left to handle it.
         """
-        voice_of(self).running().stop_wanted = True
-
-
-cdef object SEND = Service.send
+        voice_of(self).outlet.stop_wanted = True
 
 
 cdef Voice voice_of(Service service):
-    try:
-        return <Voice?> PyObject_GenericGetAttr(service, VOICE)
-    except AttributeError:
-        raise NotRunningError(f"{type(service).__qualname__} is in no running worker") from None
+    cdef uintptr_t address = <uintptr_t> <void *> service
+    cdef uintptr_t index = address // 16 % KEPT
+    cdef Voice voice
+    if kept[index].service == <void *> service and kept[index].turn == load_acquire(&turn):
+        return <Voice> kept[index].voice
+    voice = voices.get(address)
+    if voice is None:
+        raise NotRunningError(f"{type(service).__qualname__} is in no running worker")
+    check_thread(voice.thread)
+    kept[index].service = <void *> service
+    kept[index].voice = <PyObject *> voice
+    kept[index].turn = load_acquire(&turn)
+    return voice
 
 
 cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
     cdef Voice voice
     if outlet is None:
-        voice_of(service).end()
-        return 0
+        voice = forget(service)
+        return 0 if voice is None else voice.end()
     voice = Voice.__new__(Voice)
     voice.outlet = outlet
     voice.source = source
-    voice.owner = type(service)
     voice.thread = outlet.thread = PyThread_get_thread_ident()
-    PyObject_GenericSetAttr(service, VOICE, voice)          # as if its class had no `__setattr__`
-    if type(service).send is SEND:
-        PyObject_GenericSetAttr(service, "send", voice.send)
+    voices[<uintptr_t> <void *> service] = voice
+    atomic_add(&turn, 1)
     return 0
+
+
+cdef Voice forget(Service service):
+    """Take the entry of a service, if it has one."""
+    cdef Voice voice = voices.pop(<uintptr_t> <void *> service, None)
+    if voice is not None:
+        atomic_add(&turn, 1)            # before the address can be another's
+    return voice
