@@ -70,13 +70,13 @@ of a writer that wanted the position in vain; and what the stamps of a dead batc
 who looks for a position, so they are cleared. Every load of `is_visible` is an acquire:
 
     1  the stamp at `position` fits                     so each line is seen as of 7a of the batch it is in, or later
-    2  no line has P = L.intent_position, a length with CUTTING that reaches from before `position` to behind it, P once
-       more, and no stamp at P                          P only grows, hence it is of the same intent as the length
+    2  no line has P = L.intent_position, a length with CUTTING that reaches from before `position` to behind it, no
+       stamp at P, then the same length and P once more     P only grows, hence all of it is of one intent
     3  the stamp fits once more
 
 A batch that 2 does not find was over by then: its first stamp had been seen, or its line went on after that. If its
 writer wrote that stamp, the slot is committed; if a sealer did, it had cleared the one within before, and 3 sees that.
-An intent with CUTTING is never a lap behind: its claim was won, and holds the gate until the line is cleared.
+A batch that 2 finds is open: as long as the length is there, the claim holds the gate, so nobody has overwritten P.
 
 Retiring a line of the dead: owner: dead -> self (compare-and-swap: exactly one retirer wins, and only its stores reach
 the line), clear the line, owner = 0. A line is retired once its intent is void: never claimed (head <= position),

@@ -213,8 +213,9 @@ cdef bint is_within_open_batch(Claims *claims, uint64_t position) noexcept nogil
         length = load_acquire(&line.intent_length)
         if (
             length & CUTTING and first < position < first + length - CUTTING
-            and load_acquire(&line.intent_position) == first        # else the length is of another intent
             and not is_committed(claims, first)
+            and load_acquire(&line.intent_length) == length         # else it is over, and `first` may be overwritten
+            and load_acquire(&line.intent_position) == first        # else the length is of another intent
         ):
             return True
     return False
