@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import sys
 import threading
 import traceback
 from collections import deque
@@ -60,6 +61,8 @@ class Scribe:
             thread.join(seconds)
         elif self._thread is threading.current_thread():
             self._write(monotonic() + seconds)
+            if left := len(self._entries) + self._missed:
+                print(f"{left} log records of {self._name} were not written: there was no thread", file=sys.stderr)
 
     def _write(self, until: float = math.inf) -> None:
         while (entry := self._next(until)) is not None:
