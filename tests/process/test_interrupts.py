@@ -28,6 +28,8 @@ PROLOGUE = """
             nonlocal seen
             if not any(part in frame.f_code.co_filename for part in ("nanobus", "threading", "weakref")):
                 return None
+            if frame.f_code.co_name == "_remove":           # a weak reference calls it, and drops what it raises
+                return None
             frame.f_trace_opcodes = True
             if event == "call":
                 last[id(frame)] = ""
