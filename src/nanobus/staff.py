@@ -140,14 +140,15 @@ class Staff:
         return failure
 
     def _call_hook(self, index: int, hook: Callable[..., None], *arguments: Any) -> bool:
-        """Call a hook outside of any message; a claim that it leaves open is an error besides its own."""
-        goes_on = True
+        """Call a hook outside of any message; a claim it leaves open ends first, and is an error besides its own."""
+        errors = []
         for step in (functools.partial(hook, *arguments), self._outlet.end_claim):
             try:
                 step()
             except BaseException as error:
-                goes_on = self.fail(index, None, None, error) and goes_on
-        return goes_on
+                errors.append(error)
+        verdicts = [self.fail(index, None, None, error) for error in errors]
+        return all(verdicts)
 
     def _tell_of_gap(self, gap: Gap) -> None:
         logger.warning("worker %r lost messages: %r", self.worker.name, gap)

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from nanobus import CircularBus, HandleInUseError, Handler, HandlerError, Messenger, Worker
-from services import Number, Reading
+from nanobus import CircularBus, HandleInUseError, Handler, HandlerError, Messenger, NanobusError, Worker, on
+from services import OUTSIDE, Number, Reading
 
 
 @pytest.mark.parametrize("staged", [False, True])
@@ -76,3 +76,35 @@ def test_exit_in_a_hook_that_leaves_a_claim_open_is_told_whatever_the_policy(hoo
     assert isinstance(caught.value.__cause__, SystemExit)
     assert "returned with a claim open" in caplog.text
     assert bus.statistics().aborted == 1
+
+
+@pytest.mark.parametrize("where", ["hook", "message"])
+def test_a_claim_that_was_left_open_ends_before_anybody_is_told(where):
+    told = []
+
+    class Leaving(Handler, id=49):
+        def on_start(self):
+            if where == "hook":
+                self.leave()
+
+        @on(Number)
+        def number(self, number):
+            self.leave()
+
+        def leave(self):
+            self.claim(Reading).__enter__()
+            self.stop()
+            raise ValueError("on purpose")
+
+    def judge(error):
+        said = sender.send(Number(1))
+        told.append((type(error.__cause__), said in [one.position for one in iter(lambda: observer.read(0), None)]))
+        return True
+
+    bus = CircularBus(1 << 16)
+    sender, observer = bus.sender(OUTSIDE + 1), bus.reader(gate=False)
+    with Messenger(bus, [Worker("a", [Leaving], {(OUTSIDE, Number): [Leaving]}, on_error=judge)]).run() as handles:
+        if where == "message":
+            bus.sender(OUTSIDE).send(Number(1))
+        handles.join(30)
+    assert told[:2] == [(ValueError, True), (NanobusError, True)]

@@ -230,3 +230,43 @@ def test_a_closed_bus_ends_a_native_worker_whose_calls_are_fast():
         with Messenger(bus, [Worker("a", [Kept], {(OUTSIDE, Job): [Kept]})]).run() as handles:
             handles.join(SECONDS)
     assert 100 <= len(calls) <= 164
+
+
+@pytest.mark.parametrize(("kind", "most"), [("python", 16), ("native", 64)])
+def test_calls_that_become_slow_hold_a_hook_up_for_a_few(kind, most):
+    notes = []
+
+    def work():
+        notes.append("call")
+        if notes.count("call") > 200:
+            time.sleep(SLOW)
+
+    @ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_void_p] * 4)
+    def function(received, payload, outlet, state):
+        work()
+        return 0
+
+    class Python(Handler):
+        @on(Job)
+        def jobs(self, job):
+            work()
+
+    class Native(Handler):
+        jobs = on(Job)(native(function))
+
+    class Kept({"python": Python, "native": Native}[kind], id=76):
+        def on_start(self):
+            for number in range(300):
+                sender.send(Job(number))
+
+        def on_loop(self):
+            notes.append("hook")
+            if notes.count("call") == 300:
+                self.stop()
+
+    bus = CircularBus(1 << 16)
+    sender = bus.sender(OUTSIDE)
+    with Messenger(bus, [Worker("a", [Kept], {(OUTSIDE, Job): [Kept]})]).run() as handles:
+        handles.join(SECONDS)
+    slow = [number for number, note in enumerate(notes) if note == "call"][200]
+    assert max(runs_of(notes[slow:], "call")) <= most

@@ -9,7 +9,8 @@ from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.router cimport Entry, Router, Row
 
 cdef enum:
-    CALLS = 64                          # between looks at the clock, where there were that many
+    CALLS = 64                          # native ones between looks at the clock, at most
+    PYTHON_CALLS = 16                   # the same, of Python handlers
     LONGEST_TURN_NS = 1_000_000         # after which timers, hooks, the outbox and a stop are looked at
 
 
@@ -63,8 +64,8 @@ cdef class FreeLoop:
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept
 
 
-# How many calls come before the next look at the clock: 1, 2, 4 and so on to 64, from then on 64 more. What is slow is
-# found soon, what is fast hardly looks; and as one looks where there is another message, not behind the last, who has
-# but one a turn never does.
-cdef inline uint32_t next_look(uint32_t calls) noexcept nogil:
-    return calls + min(max(calls, <uint32_t> 1), <uint32_t> CALLS)
+# How many calls come before the next look at the clock: 1, 2, 4 and so on up to `most`, from then on `most` more. What
+# is slow from the beginning is found soon, what is fast hardly looks; and as one looks where there is another message,
+# not behind the last, who has but one a turn never does.
+cdef inline uint32_t next_look(uint32_t calls, uint32_t most) noexcept nogil:
+    return calls + min(max(calls, <uint32_t> 1), most)

@@ -40,11 +40,10 @@ cdef class FreeLoop:
         cdef int64_t rest
         cdef int64_t begun = 0          # 0: the clock was not looked at yet
         cdef int64_t until = INT64_MAX
-        cdef uint32_t skips = 0, calls = 0, look = 0
+        cdef uint32_t skips = 0, calls = 0, look = 1
         if self.has_turn_hooks:
             begun = monotonic_ns()
             until = begun + self.idle_ns
-            look = 1
         while self.reader.cursor < load_acquire(&self.stop_at):
             status = self.reader.peek(&slot)
             if status == BUS_EMPTY:
@@ -56,6 +55,7 @@ cdef class FreeLoop:
                 status = self.reader.wait(rest)
                 if status != BUS_OK or self.outlet.outbox.count:
                     return status
+                calls, look = 0, 1                          # what was fast before may be slow from here on
                 continue
             if status != BUS_OK or slot.header.message == TIMER_ID:
                 return status
@@ -69,8 +69,8 @@ cdef class FreeLoop:
                     return BUS_OK
             elif runs_freely(row, slot.position, slot.header.size):
                 if rarely(calls == look):
-                    look = next_look(calls)
-                    if self.is_over(&begun, calls) and calls:       # one at least, however short the timers are
+                    look = next_look(calls, CALLS)
+                    if self.is_over(&begun, calls):
                         return BUS_OK
                 calls += 1
                 self.handled += 1

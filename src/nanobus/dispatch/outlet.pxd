@@ -26,6 +26,7 @@ cdef class Outlet:
     cdef unsigned long thread           # the worker's
     cdef Codec recent_codec             # of the message that was sent last
 
+    cdef object abort_open_claim(self)  # the error that it was open, or another that came up; None: there was none
     cdef Codec codec_for(self, object message)
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1

@@ -64,9 +64,18 @@ cdef class Outlet:
     def end_claim(self):
         """Abort the claim that a handler left open, if it did, and say so."""
         self.timestamp = 0
-        if self.claimed is not None:
+        error = self.abort_open_claim()
+        if error is not None:
+            raise error
+
+    cdef object abort_open_claim(self):
+        if self.claimed is None:
+            return None
+        try:
             self.claimed.__exit__(NanobusError, None, None)
-            raise NanobusError("the handler returned with a claim open; it was aborted, nobody saw the record")
+        except BaseException as error:
+            return error
+        return NanobusError("the handler returned with a claim open; it was aborted, nobody saw the record")
 
     cdef Codec codec_for(self, object message):
         cdef Codec codec = self.recent_codec

@@ -29,6 +29,7 @@ cdef class WorkerLoop(FreeLoop):
     cdef int end_native_use(self) except -1
     cdef int end_badly(self, Entry *entry, object message, uint64_t position, bint raised) except -1
     cdef int fail(self, object handler, object message, object position, error) except -1
+    cdef int tell(self, object handler, object message, object position, error) except -1
     cdef int fail_to_decode(self, error) except -1
     cdef int hand(self, Slot *slot) except -1
     cdef int tick(self, Slot *slot) except -1

@@ -30,7 +30,7 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
-from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, FreeLoop, next_look
+from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, PYTHON_CALLS, FreeLoop, next_look
 from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.permits cimport native_error, take_refusal
@@ -195,7 +195,7 @@ cdef class WorkerLoop(FreeLoop):
                     self.answered = False               # no answer is to be waited for: there is something to do
                     return BUS_EMPTY
                 if rarely(calls == look):
-                    look = next_look(calls)
+                    look = next_look(calls, PYTHON_CALLS)
                     if until == 0:
                         until = monotonic_ns() + LONGEST_TURN_NS
                     elif monotonic_ns() >= until:
@@ -248,8 +248,7 @@ cdef class WorkerLoop(FreeLoop):
             batch.hand_over()
         except BaseException as error:
             self.fail(entry.handler, None, first, error)
-        if self.outlet.claimed is not None:
-            self.end_claim(entry.handler, None, first)
+        self.end_claim(entry.handler, None, first)
         self.reader.holds = False
         if not self.failed:
             self.reader.publish()
@@ -357,8 +356,7 @@ cdef class WorkerLoop(FreeLoop):
             if result != 0 or refusal is not None and not isinstance(refusal, Exception):
                 message = copy_of(<Codec> row.codec, slot.payload, slot.header.size)
                 self.fail(entry.handler, message, slot.position, native_error(result, refusal))
-            if self.outlet.claimed is not None:
-                self.end_claim(entry.handler, message, slot.position)
+            self.end_claim(entry.handler, message, slot.position)
         except BaseException as error:                  # nobody to raise it to
             self.broken = error
             self.failed = True
@@ -370,11 +368,25 @@ cdef class WorkerLoop(FreeLoop):
                 raise_what_is_set()
             except BaseException as error:
                 self.fail(entry.handler, message, position, error)
-        if self.outlet.claimed is not None:
-            self.end_claim(entry.handler, message, position)
+        self.end_claim(entry.handler, message, position)
         return 0
 
     cdef int fail(self, object handler, object message, object position, error) except -1:
+        """Tell of an error, and of the claim that was left open: that one ends first, as everybody waits for it."""
+        open_claim = self.outlet.abort_open_claim()
+        self.tell(handler, message, position, error)
+        if open_claim is not None:
+            self.tell(handler, message, position, open_claim)
+        return 0
+
+    cdef int end_claim(self, object handler, object message, object position) except -1:
+        """Abort the claim a handler left open, if it did."""
+        error = self.outlet.abort_open_claim()
+        if error is not None:
+            self.tell(handler, message, position, error)
+        return 0
+
+    cdef int tell(self, object handler, object message, object position, error) except -1:
         cdef bint goes_on = False
         self.failures += 1
         try:
@@ -383,14 +395,6 @@ cdef class WorkerLoop(FreeLoop):
             self.broken = second
         if not goes_on:
             self.failed = True
-        return 0
-
-    cdef int end_claim(self, object handler, object message, object position) except -1:
-        """Abort the claim a handler left open: everybody would wait for it."""
-        try:
-            self.outlet.end_claim()
-        except BaseException as error:
-            self.fail(handler, message, position, error)
         return 0
 
     cdef int tell_gap(self) except -1:
@@ -440,8 +444,7 @@ cdef class WorkerLoop(FreeLoop):
                     timer.method()
                 except BaseException as error:
                     self.fail(timer.handler, None, slot.position, error)
-                if self.outlet.claimed is not None:
-                    self.end_claim(timer.handler, None, slot.position)
+                self.end_claim(timer.handler, None, slot.position)
                 self.outlet.position = NO_CAUSE
                 self.outlet.timestamp = 0
                 return 0
@@ -472,8 +475,7 @@ cdef class WorkerLoop(FreeLoop):
                     hook()
                 except BaseException as error:
                     self.fail(handler, None, None, error)
-                if self.outlet.claimed is not None:
-                    self.end_claim(handler, None, None)
+                self.end_claim(handler, None, None)
         return 0
 
     cdef bint waits_a_moment(self) noexcept:
