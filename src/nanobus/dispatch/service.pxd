@@ -6,8 +6,8 @@ A Service has no fields: an object that begins with some has no place for its at
 once (CPython 3.13 and later), and every `self.x` in a handler would cost several times as much. Nor is the Voice one of
 these attributes, which are the user's: he may clear, copy and replace them.
 
-An entry goes when the handler leaves its worker, or dies. Each thread remembers the one it used last, if it is of a
-worker of its own: nobody else lets that go.
+An entry goes when the handler leaves its worker, or dies. Each thread remembers some that it used last, of workers of
+its own: nobody else lets those go.
 """
 from libc.stdint cimport uint16_t, uint64_t
 
