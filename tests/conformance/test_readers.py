@@ -218,12 +218,10 @@ def test_aborted_claims_do_not_stretch_a_timeout(bus):
             with contextlib.suppress(KeyError), sender.claim(Point):
                 raise KeyError
 
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(2) as pool:
         aborting = pool.submit(abort)
-        started = time.monotonic()
         try:
-            assert reader.read(0.2) is None
+            assert pool.submit(reader.read, 0.2).result(30) is None
         finally:
             done.set()
-        assert time.monotonic() - started < 10
         aborting.result(20)

@@ -154,10 +154,10 @@ def test_forked_shards_share_the_work():
 def test_each_shard_has_ticks_of_its_own_which_replay(tmp_path, capsys):
     workers = [Worker("clock", [Clock], shards=2), auditor(Clock)]
     with JournalBus(tmp_path / "journal") as journal:
-        config = {"seen": [], "enough": 60}
-        messenger = Messenger(journal, workers, config)
-        with messenger.run() as handles:
-            handles.join(SECONDS)
+        seen = []
+        messenger = Messenger(journal, workers, {"seen": seen})
+        with messenger.run():
+            wait_until(lambda: len({(one.account, one.shard) for one in list(seen)}) == 4)
         found = {one.position: one for one in messages_on(journal)}
         answers = [one for one in found.values() if one.source == Clock.source_id and one.message_id != TIMER_ID]
         for one in answers:

@@ -69,9 +69,11 @@ def test_timers_tick_as_messages_on_the_bus():
                 self.stop()
 
     bus = CircularBus(1 << 16)
+    began = time.monotonic()
     seen = run(Worker("a", [Clock]), bus=bus)
+    periods = (time.monotonic() - began) / 0.005
     assert seen.count("slow") == 3
-    assert 5 <= seen.count("fast") <= 40
+    assert 3 <= seen.count("fast") <= periods               # 30 on a machine that has the time
     reader = bus.reader()
     ticks = [one for one in iter(lambda: reader.read(0), None) if one.message_id == 0xFF01]
     assert len(ticks) >= len(seen)
