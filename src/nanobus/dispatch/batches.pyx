@@ -1,5 +1,4 @@
 """Batches of messages. Their picture is in batches.pxd."""
-from contextlib import suppress
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_FromStringAndSize
@@ -96,8 +95,7 @@ cdef class Batch:
             try:
                 result = self.method(*self.make(payloads, positions))
             except BaseException:
-                with suppress(Exception):               # the method's own error is the one to tell
-                    self.outlet.end_claim()
+                self.outlet.abort_open_claim()          # the method's own error is the one to tell
                 raise
             self.outlet.end_claim()                     # while what goes behind it is refused, too
             return result

@@ -18,14 +18,15 @@ from nanobus.errors import NotRunningError
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() noexcept
 
-cdef enum:
-    KEPT = 8                            # entries that a thread remembers, each of handlers whose address ends alike
-
 cdef extern from *:
     """
-    /* What this thread used last, of workers of its own. `voice` is borrowed. */
-    static _Thread_local struct { void *service; PyObject *voice; uint64_t turn; } nb_kept[8];
+    /* What this thread used last, of workers of its own: an entry for all handlers whose address ends alike.
+       `voice` is borrowed. */
+    enum { NB_KEPT = 8 };
+    static _Thread_local struct { void *service; PyObject *voice; uint64_t turn; } nb_kept[NB_KEPT];
     """
+    enum:
+        KEPT "NB_KEPT"
     struct Kept:
         void *service
         PyObject *voice
@@ -83,8 +84,8 @@ cdef class Service:
         SchemaMismatchError, SchemaError, OSError
             The first message of its class, in a journal that holds another layout of it, or whose schema.json cannot
             be read or written. Nothing was sent.
-        NotRunningError
-            The handler is in no running worker.
+        NotRunningError, HandleInUseError
+            The handler is in no running worker, or this is not its worker's thread. Nothing was sent.
         """
         cdef Voice voice = voice_of(self)
         cdef Outlet outlet = voice.outlet
