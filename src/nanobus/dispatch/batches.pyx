@@ -94,9 +94,11 @@ cdef class Batch:
         try:
             try:
                 result = self.method(*self.make(payloads, positions))
-            except BaseException:
-                self.outlet.abort_open_claim()          # the method's own error is the one to tell
-                raise
+            except BaseException as error:
+                left = self.outlet.abort_open_claim()
+                if left is not None and not isinstance(left, Exception):
+                    raise left from error
+                raise                                   # the method's own error is the one to tell
             self.outlet.end_claim()                     # while what goes behind it is refused, too
             return result
         finally:
