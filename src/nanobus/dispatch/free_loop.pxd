@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BusReader, BusStatus, Slot
+from nanobus.core.atomics cimport store_relaxed
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
 from nanobus.dispatch.native cimport NativeMessage
@@ -24,8 +25,8 @@ cdef class FreeLoop:
     cdef int64_t next_due               # monotonic ns; highest i64: no timers
     cdef uint64_t stop_at               # atomic: handle no slot at or past it
     cdef bint failed
-    cdef readonly uint64_t handled      # messages that had a receiver here
-    cdef readonly uint64_t skipped      # messages that had none, or were another shard's
+    cdef uint64_t messages_handled      # atomic: that had a receiver here
+    cdef uint64_t messages_skipped      # atomic: that had none, or were another shard's
 
     # Whatever needs no GIL, and waiting; the status that ended it, BUS_OK where the GIL is needed.
     @cython.final
@@ -69,3 +70,8 @@ cdef class FreeLoop:
 # not behind the last, who has but one a turn never does.
 cdef inline uint32_t next_look(uint32_t calls, uint32_t most) noexcept nogil:
     return calls + min(max(calls, <uint32_t> 1), most)
+
+
+# One more of what other threads read while this one, alone, counts.
+cdef inline void count(uint64_t *messages) noexcept nogil:
+    store_relaxed(messages, messages[0] + 1)

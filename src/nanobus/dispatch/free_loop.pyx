@@ -10,7 +10,7 @@ It looks at the clock, and whether anybody wants something of the other half, be
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BUS_EMPTY, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, Slot, was_closed
-from nanobus.core.atomics cimport load_acquire
+from nanobus.core.atomics cimport load_acquire, load_relaxed
 from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SLOT_ALIGNMENT, TIMER_ID
@@ -32,6 +32,16 @@ cdef class FreeLoop:
     -----
     For one thread, which has the reader and the writer of the outlet in use.
     """
+
+    @property
+    def handled(self):
+        """Messages that had a receiver here, so far. Any thread may ask."""
+        return load_relaxed(&self.messages_handled)
+
+    @property
+    def skipped(self):
+        """Messages that had no receiver here, or were another shard's, so far. Any thread may ask."""
+        return load_relaxed(&self.messages_skipped)
 
     cdef BusStatus run_freely(self) noexcept nogil:
         cdef Slot slot
@@ -63,7 +73,7 @@ cdef class FreeLoop:
             if self.division is not None:
                 row = self.find_own_row(&slot)
             if row == NULL:
-                self.skipped += 1
+                count(&self.messages_skipped)
                 skips += 1
                 if rarely(skips % BATCH == 0) and self.is_over(&begun, CALLS):
                     return BUS_OK
@@ -73,7 +83,7 @@ cdef class FreeLoop:
                     if self.is_over(&begun, calls):
                         return BUS_OK
                 calls += 1
-                self.handled += 1
+                count(&self.messages_handled)
                 self.call_natives(row, &slot)
                 if rarely(self.failed):
                     return BUS_OK
@@ -146,10 +156,10 @@ cdef class FreeLoop:
         while True:
             if found == row:
                 batch.add(slot)
-                self.handled += 1
+                count(&self.messages_handled)
             else:
                 skips += 1
-                self.skipped += 1
+                count(&self.messages_skipped)
             self.reader.advance()
             if batch.count == batch.limit or skips == BATCH or self.reader.cursor >= load_acquire(&self.stop_at):
                 return BUS_OK

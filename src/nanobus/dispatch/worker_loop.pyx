@@ -30,7 +30,7 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
-from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, PYTHON_CALLS, FreeLoop, next_look
+from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, PYTHON_CALLS, FreeLoop, count, next_look
 from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.permits cimport native_error, take_refusal
@@ -210,7 +210,7 @@ cdef class WorkerLoop(FreeLoop):
             elif slot.header.message == TIMER_ID:
                 self.tick(&slot)
             else:
-                self.skipped += 1
+                count(&self.messages_skipped)
                 skips += 1
                 if skips > SKIPS_WITH_GIL:
                     self.reader.advance()
@@ -259,7 +259,7 @@ cdef class WorkerLoop(FreeLoop):
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
         if rarely(row.asks):
             return self.ask_and_dispatch(row, slot)
-        self.handled += 1
+        count(&self.messages_handled)
         if runs_freely(row, slot.position, slot.header.size):
             self.begin_native_use()
             self.call_natives(row, slot)
@@ -289,8 +289,7 @@ cdef class WorkerLoop(FreeLoop):
             ours = self.division.has_to_tell(self.outlet.shard, slot.position, error)
             if ours:
                 self.fail(None, message, slot.position, error)
-        self.handled += ours
-        self.skipped += not ours
+        count(&self.messages_handled if ours else &self.messages_skipped)
         if fits:
             return self.call_receivers(row, message, slot)
         if decoded:
@@ -436,7 +435,7 @@ cdef class WorkerLoop(FreeLoop):
         for timer in self.timers:
             if timer.wrote(slot):
                 timer.under_way = False
-                self.handled += 1
+                count(&self.messages_handled)
                 self.answered = True
                 self.outlet.position = slot.position
                 self.outlet.timestamp = slot.header.timestamp
@@ -448,7 +447,7 @@ cdef class WorkerLoop(FreeLoop):
                 self.outlet.position = NO_CAUSE
                 self.outlet.timestamp = 0
                 return 0
-        self.skipped += 1
+        count(&self.messages_skipped)
         return 0
 
     cdef int write_due_timers(self) except -1:
