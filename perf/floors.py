@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import mmap
-import os
+import shutil
 import tempfile
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nanobus import Handler, on
+from nanobus.memory.file import FileMapping
 
 import native
 from suite.case import Case, measure
@@ -58,13 +59,14 @@ def fresh_copy(size: int, count: int) -> float:
     source, total, most = bytes(size), 0.0, AT_MOST // size
     for done in range(0, count, most):
         part = min(most, count - done)
-        room = part * size + PAGE
-        with tempfile.TemporaryFile() as file:
-            started = time.perf_counter()
-            os.posix_fallocate(file.fileno(), 0, room)
-            with mmap.mmap(file.fileno(), room) as target:
-                copy(source, target, part)
-                total += time.perf_counter() - started
+        folder = tempfile.mkdtemp(prefix="perf-")
+        started = time.perf_counter()
+        mapping = FileMapping(Path(folder) / "bytes", part * size + PAGE)
+        with memoryview(mapping) as target:
+            copy(source, target, part)
+            total += time.perf_counter() - started
+        mapping.close()
+        shutil.rmtree(folder)
     return total
 
 

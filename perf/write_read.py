@@ -1,4 +1,4 @@
-"""Write and read one 32-byte message in C, in one thread; beside the floor of any bus with many writers."""
+"""Write and read messages of 32 bytes in C, in one thread; beside the floor of any bus with many writers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import native
 from suite.case import Case, measure
 
 
-def write_and_read(parameters: dict[str, Any], count: int) -> float:
+def write_and_read(parameters: dict[str, Any], batch: int, count: int) -> float:
     streams = native.load("streams")
     with CircularBus(1 << 16, **parameters) as bus:
         writer, reader = bus.writer(), bus.reader()
-        streams.write_and_read(writer, reader, 10_000)
+        run = partial(streams.write_and_read, writer, reader)
+        if batch:
+            run = partial(streams.write_and_read_batches, writer, reader, batch)
+        run(10_000)
         started = time.perf_counter()
-        streams.write_and_read(writer, reader, count)
+        run(count)
         return time.perf_counter() - started
 
 
@@ -28,9 +31,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     ", timestamps": {"timestamps": True},
     ", checksums": {"checksum": True},
 }
+BATCH = 64
 CASES = [
-    Case(f"write + read{name}", partial(write_and_read, parameters), True, "compare-and-swap")
+    Case(f"write + read{name}", partial(write_and_read, parameters, 0), True, "compare-and-swap")
     for name, parameters in VARIANTS.items()
+] + [
+    Case(f"write + read, in batches of {BATCH}", partial(write_and_read, {}, BATCH), True, "write + read")
 ]
 
 if __name__ == "__main__":

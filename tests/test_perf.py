@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 PERF = Path(__file__).resolve().parents[1] / "perf"
-RUNNERS = ("floors", "dispatch", "readers_writers", "journal", "one_to_one", "diamond", "ping_pong", "latency")
+RUNNERS = (
+    "floors", "write_read", "dispatch", "readers_writers", "journal", "one_to_one", "diamond", "ping_pong", "latency",
+)
 RIVALS = ("zmq", "faster_fifo", "iceoryx2")
 TIMEOUT = 600
 

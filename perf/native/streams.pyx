@@ -80,6 +80,37 @@ def write_and_read(BusWriter writer not None, BusReader reader not None, uint64_
     return total
 
 
+def write_and_read_batches(BusWriter writer not None, BusReader reader not None, uint32_t batch, uint64_t count):
+    """As `write_and_read`, `batch` messages in one claim, which are read one by one."""
+    cdef uint64_t number = 0, total = 0
+    cdef uint32_t many, index, _index
+    cdef BusStatus status = BUS_OK
+    cdef Slot claimed, slot
+    with nogil:
+        while number < count:
+            many = <uint32_t> min(<uint64_t> batch, count - number)
+            status = writer.claim(batch_size(many, 32), &claimed)
+            if status != BUS_OK:
+                break
+            for index in range(many):
+                slot_in_batch(&claimed, index, 32, &slot)
+                slot.header.source = 1
+                slot.header.message = 1
+                (<uint64_t *> slot.payload)[0] = number + index
+            writer.commit_batch(&claimed, many, 32)
+            for _index in range(many):
+                status = reader.peek(&slot)
+                if status != BUS_OK:
+                    break
+                total += (<uint64_t *> slot.payload)[0]
+                reader.advance()
+                number += 1
+            if status != BUS_OK:
+                break
+    check("wrote and read", number, count, status)
+    return total
+
+
 def append(BusWriter writer not None, const unsigned char[::1] payload, uint64_t count):
     """Write `payload` `count` times, to a bus where nobody holds writers up."""
     cdef uint64_t number = 0
