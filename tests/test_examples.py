@@ -115,7 +115,7 @@ def test_telemetry_sums_up_and_draws_what_it_measured(tmp_path: Path) -> None:
 
 
 def test_telemetry_that_had_no_time_for_a_sample_says_so(tmp_path: Path) -> None:
-    assert "no samples" in run(tmp_path, "telemetry", "--seconds", "0")
+    assert "no samples" in run(tmp_path, "telemetry", "--seconds", "0", "--interval", "600")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -277,7 +277,7 @@ def test_a_record_of_something_else_proves_nothing(tmp_path: Path, option: str) 
 
 def test_telemetry_draws_over_itself_on_a_terminal(tmp_path: Path) -> None:
     ours, its = pty.openpty()
-    process = subprocess.Popen(command("telemetry", "--seconds", "1.5"), cwd=tmp_path, stdout=its, stderr=its)
+    process = subprocess.Popen(command("telemetry", "--seconds", "4"), cwd=tmp_path, stdout=its, stderr=its)
     os.close(its)
     deadline = threading.Timer(TIMEOUT, process.kill)
     deadline.start()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from nanobus import BusClosedError, BusFullError, HandleInUseError, Record, f64, message
+from programs import wait_until
 from services import CODEC
 
 
@@ -111,11 +112,13 @@ def test_iteration_ends_when_the_reader_is_closed(bus):
     reader = bus.reader()
     for number in range(3):
         bus.write(1, 1, b"%d" % number)
+    collected = []
     with ThreadPoolExecutor(1) as pool:
-        collected = pool.submit(lambda: [envelope.payload for envelope in reader])
-        time.sleep(0.05)
+        collecting = pool.submit(lambda: collected.extend(envelope.payload for envelope in reader))
+        wait_until(lambda: reader.lag == 0)
         reader.close()
-        assert collected.result(20) == [b"0", b"1", b"2"]
+        collecting.result(20)
+    assert collected == [b"0", b"1", b"2"]
 
 
 def test_reader_that_a_thread_waits_in_refuses_another(bus):

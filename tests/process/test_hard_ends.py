@@ -136,9 +136,13 @@ def test_stop_between_two_lives_makes_no_new_process(tmp_path, caplog, drain):
 def test_child_that_is_terminated_while_it_becomes_the_worker_anew_drains(tmp_path):
     code = """
         import os, signal, sys, time
-        from nanobus import CircularBus, Messenger, Worker
+        from nanobus import CircularBus, Messenger, Record, Worker, message, u64
         from nanobus.processes import child
         from placed import OUTSIDE, Question, Reborn
+
+        @message(id=1)
+        class Gate(Record):
+            number: u64
 
         notes = sys.argv[1]
 
@@ -155,9 +159,10 @@ def test_child_that_is_terminated_while_it_becomes_the_worker_anew_drains(tmp_pa
             "reborn", [Reborn], {(OUTSIDE, Question): [Reborn]}, process="fork", restart="on-failure", backoff=0
         )
         with Messenger(bus, [worker], {"notes": notes}).run() as handles:
-            sender = bus.sender(OUTSIDE)
-            for value in (1, -1, 2, 3):
-                sender.send(Question(value))
+            gate, sender = bus.sender(OUTSIDE), bus.sender(OUTSIDE)
+            with gate.claim(Gate):                          # all are there before the first one is seen
+                for value in (1, -1, 2, 3):
+                    sender.send(Question(value))
             handles.join(20)
     """
     run_program(code, tmp_path / "notes")

@@ -85,12 +85,12 @@ def test_life_that_is_not_built_while_writers_wait_for_it_is_killed(tmp_path, ca
 def test_stop_does_not_wait_for_a_life_that_is_stuck(tmp_path, caplog):
     config = {"notes": tmp_path / "notes", "stuck": tmp_path / "stuck"}
     bus = CircularBus(4096)
-    with Messenger(bus, [distant(Held, hold=0.5, backoff=0)], config).run() as handles:
+    with Messenger(bus, [distant(Held, hold=3, backoff=0)], config).run() as handles:
         bus.sender(OUTSIDE).send(Question(1))
         wait_until(lambda: "\n1\n" in config["notes"].read_text())
         config["stuck"].touch()
         kill_child(config)
-        wait_until(lambda: handles.statistics()["distant"]["restarts"] == 1)
+        wait_until(lambda: handles.statistics()["distant"]["restarts"] >= 1)
         bus.sender(OUTSIDE).send(Question(2))
         handles.stop(timeout=SECONDS)
         assert handles.error is None

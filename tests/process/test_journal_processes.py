@@ -196,8 +196,8 @@ def test_write_that_waits_behind_an_open_claim_can_be_interrupted(tmp_path):
         thread.start()
         entered.wait()
         signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
             bus.write(1, 1, b'behind')
         except KeyboardInterrupt:
             print('interrupted')

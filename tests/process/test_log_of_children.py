@@ -43,6 +43,7 @@ def test_failure_is_told_while_a_logging_handler_blocks(value, failure):
                     assert not blocking.kept
                 finally:
                     blocking.freed.set()
+        wait_until(lambda: len(blocking.kept) == 100)
     finally:
         logging.getLogger("oracle").removeHandler(blocking)
     assert blocking.kept == ["asked -5 by somebody"] * 100

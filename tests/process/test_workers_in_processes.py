@@ -416,10 +416,12 @@ def test_program_that_is_interrupted_twice_does_not_wait_for_its_children_to_dra
         from nanobus import CircularBus, Messenger, Worker
         from placed import OUTSIDE, Distant, Question
 
-        def interrupt():
-            for _ in range(2):
-                time.sleep(0.5)
-                os.killpg(0, signal.SIGINT)
+        def interrupt(worker):
+            time.sleep(0.5)
+            os.killpg(0, signal.SIGINT)
+            while worker._stop_at is None:                  # two signals at once are one
+                time.sleep(0.01)
+            os.killpg(0, signal.SIGINT)
 
         if __name__ == "__main__":
             os.setpgrp()
@@ -428,7 +430,7 @@ def test_program_that_is_interrupted_twice_does_not_wait_for_its_children_to_dra
             with Messenger(bus, [worker], {"notes": sys.argv[1], "seconds": 0.05}).run() as handles:
                 for value in range(1000):
                     bus.sender(OUTSIDE).send(Question(value))
-                threading.Thread(target=interrupt).start()
+                threading.Thread(target=interrupt, args=handles._workers).start()
                 handles.join()
     """
     notes = tmp_path / "notes"

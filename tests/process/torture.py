@@ -119,11 +119,11 @@ class Torture:
         verdict = self.path.with_suffix(".verdict")
         self.judge = fork(lambda: verdict.write_text(json.dumps(Judge(self.path, self.notes, self.judges_words).run())))
         self.wait_until(lambda: self.notes.place_life > 0, "the judge does not begin")
-        began = rested = time.monotonic()
         try:
             for victim in self.victims:
                 victim.begin()
             self.rest()
+            began = rested = time.monotonic()
             while time.monotonic() - began < seconds:
                 time.sleep(self.dice.uniform(0.0005, LONGEST_BETWEEN_KILLS))
                 self.kill_some()

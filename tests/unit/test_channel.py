@@ -127,8 +127,10 @@ def test_closing_ends_a_send_that_waits_for_room(ends):
 def test_signal_handler_in_the_middle_of_a_send_tears_nothing(action):
     code = f"""
         import signal, threading
+        from nanobus.processes import channel as patience
         from nanobus.processes.channel import Channel, open_pair
 
+        patience.PATIENCE_SECONDS = 60
         parent, stream = open_pair()
         channel = Channel(stream)
         words = []

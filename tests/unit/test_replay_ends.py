@@ -192,9 +192,14 @@ def test_interrupt_ends_a_sleep_between_messages():
     time.sleep(0.3)
     sender.send(Number(2))
     config = []
-    messenger = Messenger(bus, [Worker("a", [Picky], {(OUTSIDE, Number): [Picky]})], config)
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    class Called(Picky, id=117):
+        @on(Number)
+        def number(self, number):
+            timer.start()
+
+    messenger = Messenger(bus, [Worker("a", [Called], {(OUTSIDE, Number): [Called]})], config)
     with pytest.raises(KeyboardInterrupt):
         messenger.replay(bus, speed=1e-3)           # five minutes
     timer.join()
@@ -203,14 +208,20 @@ def test_interrupt_ends_a_sleep_between_messages():
 
 def test_interrupt_ends_the_wait_for_a_claim_in_flight():
     bus, _, messenger = filled()
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+
+    class Called(Noting, id=118):
+        @on(Number)
+        def number(self, number):
+            if number.value == 9:
+                timer.start()
+
     with bus.sender(OUTSIDE) as sender, sender.claim(Reading) as reading:
         reading.number = 1
         sender_behind = bus.sender(OUTSIDE)
         sender_behind.send(Number(10))
-        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         with pytest.raises(KeyboardInterrupt):
-            messenger.replay(bus)
+            Messenger(bus, [Worker("a", [Called], {(OUTSIDE, Number): [Called]})]).replay(bus)
         timer.join()
     assert messenger.replay(bus).handlers[Noting].values == list(range(11))
 

@@ -22,6 +22,7 @@ from nanobus import (
     on,
     running,
 )
+from programs import wait_until
 from services import OUTSIDE, Keeper, Number
 
 
@@ -50,15 +51,26 @@ def test_stop_drains_what_was_on_the_bus_at_the_call():
 
 
 def test_stop_without_draining_ends_after_the_message_at_hand():
+    asked = threading.Event()
+
+    class Held(Handler, id=55):
+        @on(Number)
+        def number(self, number):
+            self.config["seen"].append(number.value)
+            asked.wait(20)
+
     bus = CircularBus(1 << 16)
     config = {"seen": []}
-    messenger = Messenger(bus, [Worker("a", [Patient], {(OUTSIDE, Number): [Patient]})], config)
-    with messenger.run():
+    messenger = Messenger(bus, [Worker("a", [Held], {(OUTSIDE, Number): [Held]})], config)
+    with messenger.run() as handles:
         sender = bus.sender(OUTSIDE)
         for number in range(500):
             sender.send(Number(number))
+        wait_until(lambda: config["seen"])
+        handles.request_stop(drain=False)
+        asked.set()
         messenger.stop(drain=False)
-    assert len(config["seen"]) < 500
+    assert config["seen"] == [0]
 
 
 def test_stop_says_who_is_still_busy():
