@@ -11,7 +11,9 @@ from suite.case import Case, measure
 TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 IMPORTS = {
     "import nanobus": "import nanobus",
-    "import of what nanobus imports": "import dataclasses, datetime, json, logging, pathlib, tempfile, threading",
+    "import of a ring": "from nanobus import CircularBus",
+    "import of every name": "from nanobus import *",
+    "import of what every name needs of the standard library": "import dataclasses, datetime, json, logging, pathlib, tempfile, threading",
 }
 
 

@@ -104,13 +104,14 @@ def test_only_the_standard_library_is_imported():
 
 
 def test_the_package_exports_and_nothing_else():
-    body = ast.parse((PACKAGE / "__init__.py").read_text()).body
-    assert isinstance(body[0], ast.Expr), "the picture of the package is its docstring"
-    for node in body[1:]:
-        exported = isinstance(node, ast.ImportFrom) or (
-            isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("__all__", "__version__")
-        )
-        assert exported, f"line {node.lineno} of nanobus/__init__.py is no export: {ast.unparse(node)}"
+    body = ast.parse((PACKAGE / "__init__.pyi").read_text()).body
+    for node in body:
+        exported = isinstance(node, ast.ImportFrom) or ast.unparse(node).startswith("__all__ = ")
+        assert exported, f"line {node.lineno} of nanobus/__init__.pyi is no export: {ast.unparse(node)}"
+    stub = {name.name for node in body if isinstance(node, ast.ImportFrom) for name in node.names}
+    table = re.search(r"^_HOMES = (\{.*?^\})", (PACKAGE / "__init__.py").read_text(), re.MULTILINE | re.DOTALL)
+    assert table, "nanobus/__init__.py has no table of names"
+    assert {name for names in ast.literal_eval(table[1]).values() for name in names.split()} == stub
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=ids)
@@ -141,8 +142,8 @@ def test_nothing_is_included_or_generated():
 
 def listed_in_build() -> set[str]:
     """The files that src/nanobus/meson.build installs, relative to it."""
-    listed = {"py.typed"} if "'py.typed'" in (PACKAGE / "meson.build").read_text() else set()
     text = (PACKAGE / "meson.build").read_text()
+    listed = {one for one in ("py.typed", "__init__.pyi") if f"'{one}'" in text}
     for table, suffixes in (("compiled", (".pyx", ".pyi")), ("contracts", (".pxd",)), ("python_sources", (".py",))):
         block = re.search(rf"^{table} = (\{{.*?^\}})", text, re.MULTILINE | re.DOTALL)
         assert block, f"src/nanobus/meson.build has no table {table}"

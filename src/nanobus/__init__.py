@@ -9,115 +9,46 @@
     core                                  layout, atomics, clock, crc32c   C inline
 
 Imports point down only.
+
+A name of the library is imported when it is first asked for, with what it needs: who only opens a bus does not wait for
+what runs messengers. What a name is, and its types, stands in __init__.pyi.
 """
 
-from nanobus.bus.circular import CircularBus
-from nanobus.bus.envelope import Envelope, Gap
-from nanobus.bus.sender import Sender
-from nanobus.bus.statistics import BusStatistics, ReaderStatistics, WriterStatistics
-from nanobus.errors import (
-    BusClosedError,
-    BusFormatError,
-    BusFullError,
-    CorruptJournalError,
-    CorruptMessageError,
-    CursorInUseError,
-    DecodeError,
-    DivergenceError,
-    EncodeError,
-    HandleInUseError,
-    HandlerError,
-    JournalInUseError,
-    JournalVersionError,
-    MappingError,
-    MessageError,
-    MessageTooLargeError,
-    NanobusError,
-    NativeHandlerError,
-    NotRunningError,
-    RecordReleasedError,
-    RoutingError,
-    RoutingWarning,
-    SchemaError,
-    SchemaMismatchError,
-    ShardKeyError,
-    StopTimeoutError,
-    TooManyHandlesError,
-    WorkerDiedError,
-)
-from nanobus.field_types import Array, boolean, f32, f64, i8, i16, i32, i64, u8, u16, u32, u64
-from nanobus.handlers import Handler, every, on
-from nanobus.journal.journal import JournalBus
-from nanobus.journal.reports import JournalStatistics, Recovery, Retention
-from nanobus.messages import message
-from nanobus.messenger import JoinHandles, Messenger
-from nanobus.natives import native
-from nanobus.records.record import Record
-from nanobus.replaying import ReplayResult
-from nanobus.routing import Worker
-from nanobus.schema.upcasts import upcast
+from importlib import import_module
 
-__all__ = [
-    "Array",
-    "BusClosedError",
-    "BusFormatError",
-    "BusFullError",
-    "BusStatistics",
-    "CircularBus",
-    "CorruptJournalError",
-    "CorruptMessageError",
-    "CursorInUseError",
-    "DecodeError",
-    "DivergenceError",
-    "EncodeError",
-    "Envelope",
-    "Gap",
-    "HandleInUseError",
-    "Handler",
-    "HandlerError",
-    "JoinHandles",
-    "JournalBus",
-    "JournalInUseError",
-    "JournalStatistics",
-    "JournalVersionError",
-    "MappingError",
-    "MessageError",
-    "MessageTooLargeError",
-    "Messenger",
-    "NanobusError",
-    "NativeHandlerError",
-    "NotRunningError",
-    "ReaderStatistics",
-    "Record",
-    "RecordReleasedError",
-    "Recovery",
-    "ReplayResult",
-    "Retention",
-    "RoutingError",
-    "RoutingWarning",
-    "SchemaError",
-    "SchemaMismatchError",
-    "Sender",
-    "ShardKeyError",
-    "StopTimeoutError",
-    "TooManyHandlesError",
-    "Worker",
-    "WorkerDiedError",
-    "WriterStatistics",
-    "boolean",
-    "every",
-    "f32",
-    "f64",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "message",
-    "native",
-    "on",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "upcast",
-]
+_HOMES = {  # module -> what it gives to the library
+    "bus.circular": "CircularBus",
+    "bus.envelope": "Envelope Gap",
+    "bus.sender": "Sender",
+    "bus.statistics": "BusStatistics ReaderStatistics WriterStatistics",
+    "errors":
+        "BusClosedError BusFormatError BusFullError CorruptJournalError CorruptMessageError CursorInUseError "
+        "DecodeError DivergenceError EncodeError HandleInUseError HandlerError JournalInUseError "
+        "JournalVersionError MappingError MessageError MessageTooLargeError NanobusError NativeHandlerError "
+        "NotRunningError RecordReleasedError RoutingError RoutingWarning SchemaError SchemaMismatchError "
+        "ShardKeyError StopTimeoutError TooManyHandlesError WorkerDiedError",
+    "field_types": "Array boolean f32 f64 i8 i16 i32 i64 u8 u16 u32 u64",
+    "handlers": "Handler every on",
+    "journal.reports": "JournalStatistics Recovery Retention",
+    "journaling": "JournalBus",  # defined in journal.journal, which writes down no schema by itself
+    "messages": "message",
+    "messenger": "JoinHandles Messenger",
+    "natives": "native",
+    "records.record": "Record",
+    "replaying": "ReplayResult",
+    "routing": "Worker",
+    "schema.upcasts": "upcast",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+__all__ = list(_HOME_OF)
+
+
+def __getattr__(name):
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'nanobus' has no attribute {name!r}", name=name)
+    found = getattr(import_module(f"nanobus.{_HOME_OF[name]}"), name)
+    return globals().setdefault(name, found)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

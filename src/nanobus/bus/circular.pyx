@@ -27,7 +27,6 @@ from nanobus.core.parking cimport fence_heavy_side_works
 from nanobus.core.steps cimport step
 from nanobus.memory.ring cimport RingMapping
 
-from nanobus.bus.statistics import BusStatistics
 from nanobus.errors import NanobusError, TooManyHandlesError
 
 cdef dict OVERFLOW_FLAGS = {"block": 0, "error": OVERFLOW_ERROR, "overwrite": OVERFLOW_OVERWRITE}
@@ -123,6 +122,7 @@ cdef class CircularBus(SharedBus):
     def statistics(self):
         """Return a BusStatistics; see `Bus.statistics`."""
         self.check_open()
+        from nanobus.bus.statistics import BusStatistics
         return BusStatistics(**count(&self.claims))
 
     cdef BusWriter open_writer(self):

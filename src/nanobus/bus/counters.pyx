@@ -8,15 +8,13 @@ from nanobus.bus.control cimport (
 from nanobus.core.atomics cimport load_acquire, load_acquire_32, load_relaxed, load_relaxed_32
 from nanobus.core.owner cimport process_of
 
-from nanobus.bus.statistics import ReaderStatistics, WriterStatistics
-
-
 cdef dict count(Claims *claims):
     cdef ControlBlock *control = claims.control
     cdef uint64_t head = load_acquire(&control.head)
     cdef WriterLine *writer
     cdef ReaderLine *reader
     cdef uint32_t index
+    from nanobus.bus.statistics import ReaderStatistics, WriterStatistics   # here: dataclasses take long to import
     writers = []
     readers = []
     for index in range(load_acquire_32(&control.writers_used)):

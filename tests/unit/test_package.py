@@ -1,0 +1,55 @@
+"""The names of the package: they come when they are asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+import nanobus
+
+
+def modules_after(statement: str) -> set[str]:
+    program = f"import sys; {statement}; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_the_package_alone_imports_nothing_of_itself():
+    assert {one for one in modules_after("import nanobus") if one.startswith("nanobus")} == {"nanobus"}
+
+
+def test_a_bus_does_not_import_what_runs_messengers():
+    found = modules_after("import nanobus; nanobus.CircularBus")
+    assert "nanobus.bus.circular" in found
+    assert not {"nanobus.messenger", "nanobus.routing", "nanobus.schema", "nanobus.journal.journal"} & found
+
+
+def test_a_journal_comes_with_what_writes_down_its_schema(tmp_path):
+    program = """
+import sys
+from nanobus import JournalBus, Record, f64, message
+@message(id=1)
+class Sample(Record):
+    value: f64
+with JournalBus(sys.argv[1]) as bus, bus.sender(1) as sender:
+    sender.send(Sample(value=1.0))
+"""
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "journal")], check=True)
+    assert '"Sample"' in (tmp_path / "journal" / "schema.json").read_text()
+
+
+def test_every_name_is_there_and_is_the_one_of_its_module():
+    space: dict[str, object] = {}
+    exec("from nanobus import *", space)
+    assert set(nanobus.__all__) <= set(space)
+    assert set(nanobus.__all__) <= set(dir(nanobus))
+    for name in nanobus.__all__:
+        assert space[name] is getattr(nanobus, name)
+        assert name in vars(nanobus), "found once, it is an attribute like any other"
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'nanobus' has no attribute 'Messengers'"):
+        nanobus.Messengers  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(ImportError, match="cannot import name 'Messengers'"):
+        exec("from nanobus import Messengers")
