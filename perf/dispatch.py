@@ -11,7 +11,8 @@ import msgspec
 from nanobus import CircularBus, Handler, Record, Worker, f64, message, native, on, u64
 from nanobus.bus.codec import find_codec
 from nanobus.dispatch.outlet import Outlet
-from nanobus.dispatch.worker_loop import WorkerLoop, bind
+from nanobus.dispatch.service import bind
+from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.routing import freeze
 
 from native import load

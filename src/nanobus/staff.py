@@ -10,8 +10,9 @@ from typing import Any
 from nanobus.bus.base import BusReader
 from nanobus.bus.envelope import Gap
 from nanobus.dispatch.outlet import Outlet
+from nanobus.dispatch.service import bind
 from nanobus.dispatch.timer import Timer
-from nanobus.dispatch.worker_loop import WorkerLoop, bind
+from nanobus.dispatch.worker_loop import WorkerLoop
 from nanobus.errors import HandlerError
 from nanobus.handlers import Handler, period_ns
 from nanobus.routing import Worker, freeze, source_id

@@ -1,7 +1,7 @@
 """A codec's compiled side, for tests: payloads in a bytearray stand for slots on a bus."""
 from libc.stdint cimport uint8_t, uintptr_t
 
-from nanobus.bus.codec cimport Codec, EncodedMessage
+from nanobus.bus.codec cimport Codec, EncodedMessage, release
 
 from time import perf_counter_ns
 
@@ -51,7 +51,7 @@ cdef class Probe:
         try:
             return (<const char *> encoded.payload)[:encoded.size], <uintptr_t> encoded.payload
         finally:
-            self.codec.release(&encoded)
+            release(&encoded)
 
     def time_calls(self, bytearray payload not None, handler, int rounds):
         """Return (ns a bare call, ns a delivery): calls of `handler` with a message decoded before, and deliveries."""

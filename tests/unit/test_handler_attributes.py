@@ -10,8 +10,7 @@ import pytest
 
 from nanobus import CircularBus, Handler, NotRunningError, Worker, on
 from nanobus.dispatch.outlet import Outlet
-from nanobus.dispatch.service import Service
-from nanobus.dispatch.worker_loop import bind
+from nanobus.dispatch.service import Service, bind
 from services import OUTSIDE, Keeper, Number, run
 
 INLINE_VALUES = 1 << 2                      # of a type's flags, from CPython 3.13 on

@@ -144,7 +144,9 @@ cdef class Bus:
     cdef bint waits_for_room(self) noexcept nogil
 
 
-cdef uint64_t NO_CAUSE
+cdef extern from "<stdint.h>":
+    const uint64_t NO_CAUSE "UINT64_MAX"
+
 # What the `__new__` of a handle wants to see: handles come from a bus, an empty one would point nowhere.
 cdef object FROM_A_BUS
 cdef object open_buses              # WeakSet of every Bus of this process

@@ -23,7 +23,6 @@ from nanobus.core.layout cimport relative_cause, slot_length
 
 from nanobus.errors import BusClosedError, BusFullError, HandleInUseError, NanobusError
 
-cdef uint64_t NO_CAUSE = UINT64_MAX
 cdef object FROM_A_BUS = object()
 cdef str CONTRACT_ONLY = "Bus is the contract: use a bus that fulfils it, such as CircularBus"
 cdef object open_buses = weakref.WeakSet()

@@ -1,4 +1,7 @@
-from cpython.buffer cimport Py_buffer
+from cpython.buffer cimport Py_buffer, PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 from nanobus.core.layout cimport FIRST_LIBRARY_ID
@@ -7,7 +10,33 @@ from nanobus.core.layout cimport FIRST_LIBRARY_ID
 cdef struct EncodedMessage:
     const uint8_t *payload
     Py_ssize_t size
-    Py_buffer buffer            # what `release` gives back; obj is NULL where nothing is held
+    Py_buffer buffer            # what `release` gives back; see `hold_nothing`
+
+
+cdef extern from "Python.h":
+    ctypedef struct HeldBuffer "Py_buffer":     # Cython's own declaration counts the references to `obj`
+        PyObject *obj
+
+
+# The bytes are the message's own, and stay where they are while it lives: there is nothing to give back.
+cdef inline void hold_nothing(EncodedMessage *encoded) noexcept:
+    (<HeldBuffer *> &encoded.buffer).obj = NULL
+
+
+# What PyObject_GetBuffer does, as far as `release` needs it.
+cdef inline void hold_bytes(EncodedMessage *encoded, bytes payload) noexcept:
+    Py_INCREF(payload)
+    (<HeldBuffer *> &encoded.buffer).obj = <PyObject *> payload
+    encoded.payload = <const uint8_t *> PyBytes_AS_STRING(payload)
+    encoded.size = PyBytes_GET_SIZE(payload)
+
+
+cdef inline bint holds_nothing(EncodedMessage *encoded) noexcept:
+    return (<HeldBuffer *> &encoded.buffer).obj == NULL
+
+
+cdef inline void release(EncodedMessage *encoded) noexcept:
+    PyBuffer_Release(&encoded.buffer)
 
 
 cdef class Codec:
@@ -24,9 +53,8 @@ cdef class Codec:
     cdef object decode(self, const uint8_t *payload, uint32_t size)
     # After the last receiver returned: a borrowed object that is still referenced gets bytes of its own.
     cdef int settle(self, object message) except -1
-    # Point `encoded` to the bytes of `message`; they live until `release`.
+    # Point `encoded` to the bytes of `message`; they live until `release`, which is due where this does not raise.
     cdef int encode(self, object message, EncodedMessage *encoded) except -1
-    cdef void release(self, EncodedMessage *encoded)
     # A writable object over `fixed_size` zeroed bytes at `payload`, until `close_in_place` makes it refuse all access.
     cdef object open_in_place(self, uint8_t *payload)
     cdef int close_in_place(self, object message) except -1

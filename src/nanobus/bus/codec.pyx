@@ -5,8 +5,8 @@ nanobus.records) stand above. The registry maps class -> Codec, one codec a clas
 process: a class is declared once, where it is defined.
 """
 cimport cython
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBUF_SIMPLE, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
@@ -57,7 +57,7 @@ cdef class Codec:
         try:
             return PyBytes_FromStringAndSize(<const char *> encoded.payload, encoded.size)
         finally:
-            self.release(&encoded)
+            release(&encoded)
 
     def decode_payload(self, bytes payload not None):
         """Decode `payload` to a message that owns its bytes."""
@@ -76,9 +76,6 @@ cdef class Codec:
 
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
         raise EncodeError(f"{type(self).__qualname__} does not encode")
-
-    cdef void release(self, EncodedMessage *encoded):
-        PyBuffer_Release(&encoded.buffer)       # nothing where no object is held
 
     cdef object open_in_place(self, uint8_t *payload):
         raise MessageError(f"{self.message_type.__qualname__} is no Record: only a Record can be claimed in place")
@@ -118,6 +115,9 @@ cdef class ObjectCodec(Codec):
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
         try:
             payload = message if self.encode_function is None else self.encode_function(message)
+            if PyBytes_CheckExact(payload):
+                hold_bytes(encoded, payload)
+                return 0
             PyObject_GetBuffer(payload, &encoded.buffer, PyBUF_SIMPLE)
         except Exception as error:
             raise EncodeError(

@@ -5,7 +5,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from nanobus.bus.base cimport NO_CAUSE, Bus, BusWriter, note_codec
-from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, source_id_of
+from nanobus.bus.codec cimport Codec, EncodedMessage, codec_of, release, source_id_of
 from nanobus.bus.slot_writer cimport batch_size, slot_in_batch
 from nanobus.core.layout cimport SLOT_HEADER_SIZE, relative_cause, slot_length
 
@@ -90,7 +90,7 @@ cdef class Sender:
                     self.source, codec.message_id, NO_CAUSE, encoded.payload, encoded.size, timeout, &position
                 )
         finally:
-            codec.release(&encoded)
+            release(&encoded)
         return position
 
     @cython.critical_section

@@ -37,7 +37,7 @@ cdef struct KeyPlace:
 cdef class Division:
     cdef readonly uint32_t count        # shards
     cdef readonly str field             # None: by position
-    cdef uint16_t *index                # message id -> of `places`, or NO_INDEX
+    cdef uint16_t *index                # message id -> of `places`, counted from 1; 0: none
     cdef uint32_t index_limit           # ids at or past it have none
     cdef KeyPlace *places
 

@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 
 from nanobus.bus.base cimport Slot
 from nanobus.core.crc32c cimport crc32c
-from nanobus.dispatch.router cimport NO_INDEX, index_of_ids
+from nanobus.dispatch.router cimport index_of_ids
 
 from nanobus.errors import DecodeError, ShardKeyError
 
@@ -92,9 +92,9 @@ cdef class Division:
         return <uint32_t> (mix(number_in(place, slot.payload + place.offset)) % self.count)
 
     cdef const KeyPlace *find_place(self, uint16_t message) noexcept nogil:
-        if message >= self.index_limit or self.index[message] == NO_INDEX:
+        if message >= self.index_limit or self.index[message] == 0:
             return NULL
-        return &self.places[self.index[message]]
+        return &self.places[self.index[message] - 1]
 
     cdef int64_t shard_of_message(self, object message) except -1:
         try:

@@ -3,11 +3,12 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport BusReader, BusStatus, Slot
 from nanobus.core.atomics cimport store_relaxed
+from nanobus.core.branches cimport rarely
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
 from nanobus.dispatch.native cimport NativeMessage
 from nanobus.dispatch.outlet cimport Outlet
-from nanobus.dispatch.router cimport Entry, Router, Row
+from nanobus.dispatch.router cimport Entry, Router, Row, find_row
 
 cdef enum:
     CALLS = 64                          # native ones between looks at the clock, at most
@@ -37,9 +38,6 @@ cdef class FreeLoop:
     cdef bint is_over(self, int64_t *begun, uint32_t calls) noexcept nogil
 
     @cython.final
-    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil
-
-    @cython.final
     cdef void call_natives(self, Row *row, Slot *slot) noexcept nogil
 
     @cython.final
@@ -63,6 +61,14 @@ cdef class FreeLoop:
 
     # A native receiver has returned `result`: that, or what it did meanwhile, is an error.
     cdef void end_badly_natively(self, Row *row, Entry *entry, Slot *slot, int32_t result) noexcept
+
+
+# Who receives a message here; NULL also where it is another shard's.
+cdef inline Row *find_own_row(FreeLoop loop, const Slot *slot) noexcept nogil:
+    cdef Row *row = find_row(loop.router, slot.header.source, slot.header.message)
+    if rarely(loop.division is not None) and row != NULL and not row.asks:
+        return row if loop.division.shard_in(slot) == loop.outlet.shard else NULL
+    return row
 
 
 # How many calls come before the next look at the clock: 1, 2, 4 and so on up to `most`, from then on `most` more. What

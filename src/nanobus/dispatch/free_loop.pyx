@@ -16,7 +16,7 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport SLOT_ALIGNMENT, TIMER_ID
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.native cimport NativeMessage
-from nanobus.dispatch.router cimport Entry, Row, find_row, runs_freely
+from nanobus.dispatch.router cimport Entry, Row, runs_freely
 
 
 cdef enum:
@@ -69,9 +69,7 @@ cdef class FreeLoop:
                 continue
             if status != BUS_OK or slot.header.message == TIMER_ID:
                 return status
-            row = find_row(self.router, slot.header.source, slot.header.message)
-            if self.division is not None:
-                row = self.find_own_row(&slot)
+            row = find_own_row(self, &slot)
             if row == NULL:
                 count(&self.messages_skipped)
                 skips += 1
@@ -102,13 +100,6 @@ cdef class FreeLoop:
         if now >= begun[0] + LONGEST_TURN_NS:
             return holds or self.has_turn_hooks
         return holds and calls >= CALLS or self.has_turn_hooks and calls >= BATCH
-
-    cdef Row *find_own_row(self, const Slot *slot) noexcept nogil:
-        """Who receives a message here; NULL also where it is another shard's."""
-        cdef Row *row = find_row(self.router, slot.header.source, slot.header.message)
-        if row == NULL or self.division is None or row.asks or self.division.shard_in(slot) == self.outlet.shard:
-            return row
-        return NULL
 
     cdef void call_natives(self, Row *row, Slot *slot) noexcept nogil:
         """Call every receiver of a row that has none but native ones."""
@@ -166,7 +157,7 @@ cdef class FreeLoop:
             status = self.reader.peek(slot)
             if status != BUS_OK:
                 return status
-            found = self.find_own_row(slot)
+            found = find_own_row(self, slot)
             if slot.header.message == TIMER_ID or (slot.header.size != batch.size if found == row else found != NULL):
                 return BUS_OK
 

@@ -24,10 +24,12 @@ cdef class Outlet:
     cdef bint describes                 # a bus that wants to know of each codec before its first message
     cdef bint stop_wanted               # a handler asked; the loop passes it on when the outbox is empty
     cdef unsigned long thread           # the worker's
-    cdef Codec recent_codec             # of the message that was sent last
+    cdef object recent_type             # of the message that was sent last; None: there was none
+    cdef Codec recent_codec             # of that class, for the life of the process
 
     cdef object abort_open_claim(self)  # the error that it was open, or another that came up; None: there was none
-    cdef Codec codec_for(self, object message)
+    # In the name of `source`, an object of any declared class; `put` has its bytes already.
+    cdef int send(self, uint16_t source, object message) except -1
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef int hold(self, uint16_t source, uint16_t message, const uint8_t *payload, uint32_t size) except -1

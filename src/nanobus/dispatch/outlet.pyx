@@ -9,9 +9,10 @@ from libc.string cimport memcpy, strerror
 from nanobus.bus.base cimport (
     BUS_CLAIMED, BUS_FAILED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusStatus, BusWriter, Slot, note_codec
 )
-from nanobus.bus.codec cimport Codec, codec_of
+from nanobus.bus.codec cimport EncodedMessage, codec_of, holds_nothing, release
 from nanobus.bus.refusals cimport raise_too_large
 from nanobus.bus.sender cimport InPlaceClaim
+from nanobus.core.branches cimport rarely
 from nanobus.core.layout cimport relative_cause, slot_length
 from nanobus.dispatch.outbox cimport Outbox
 from nanobus.dispatch.recording cimport Recording
@@ -77,18 +78,29 @@ cdef class Outlet:
             return error
         return NanobusError("the handler returned with a claim open; it was aborted, nobody saw the record")
 
-    cdef Codec codec_for(self, object message):
-        cdef Codec codec = self.recent_codec
-        if codec is None or type(message) is not codec.message_type:
-            codec = self.recent_codec = codec_of(message)
-        return codec
+    cdef int send(self, uint16_t source, object message) except -1:
+        cdef EncodedMessage encoded
+        cdef uint16_t id_
+        if rarely(type(message) is not self.recent_type):
+            self.recent_codec = codec_of(message)
+            self.recent_type = self.recent_codec.message_type
+        id_ = self.recent_codec.message_id              # encoding may run code that sends another message
+        self.recent_codec.encode(message, &encoded)
+        if holds_nothing(&encoded) and not self.describes:
+            return self.put(source, id_, encoded.payload, encoded.size)
+        try:
+            if self.describes:
+                note_codec(self.writer.bus, codec_of(message))
+            return self.put(source, id_, encoded.payload, encoded.size)
+        finally:
+            release(&encoded)
 
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1:
         cdef BusStatus status
         cdef Slot slot
-        if size > self.writer.bus.max_payload:
+        if rarely(size > self.writer.bus.max_payload):
             raise_too_large(self.writer.bus.max_payload, size)
-        if self.outbox.count or self.claimed is not None or self.recording is not None:
+        if rarely(self.outbox.count or self.claimed is not None or self.recording is not None):
             if self.diverts(source, message, payload, size):
                 return 0
         with cython.critical_section(self.writer):
@@ -98,7 +110,9 @@ cdef class Outlet:
                 slot.header.message = message
                 slot.header.cause = relative_cause(slot.position, self.position)
                 memcpy(slot.payload, payload, size)
-                self.writer.commit_and_ensure(&slot)
+                self.writer.commit(&slot)
+                if rarely(self.writer.ensures):
+                    self.writer.ensure(slot.position + slot_length(<uint32_t> size))
                 return 0
         self.check_room(status, size)
         return self.hold(source, message, payload, <uint32_t> size)

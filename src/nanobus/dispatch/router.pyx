@@ -1,5 +1,5 @@
 """The frozen vtable a worker dispatches through. Its picture is in router.pxd."""
-from types import MethodType
+from types import FunctionType, MethodType
 
 cimport cython
 from cpython.object cimport PyObject
@@ -13,6 +13,23 @@ from nanobus.dispatch.native cimport NativeCall
 
 cdef extern from "Python.h":
     PyObject *PyObject_Vectorcall(PyObject *function, PyObject **arguments, size_t count, PyObject *names) noexcept
+
+
+cdef extern from *:
+    """
+    /* What PyObject_Vectorcall finds out, and checks, about any callable is known of a function written in Python. */
+    static inline PyObject *nb_call_python(PyObject *function, PyObject **arguments, size_t count) {
+        return ((PyFunctionObject *) function)->vectorcall(function, arguments, count, NULL);
+    }
+    """
+    PyObject *call_python "nb_call_python"(PyObject *function, PyObject **arguments, size_t count) noexcept
+
+
+cdef PyObject *call_python_method(Entry *entry, PyObject *message) noexcept:
+    cdef PyObject *arguments[2]
+    arguments[0] = entry.receiver
+    arguments[1] = message
+    return call_python(entry.function, arguments, 2)
 
 
 cdef PyObject *call_method(Entry *entry, PyObject *message) noexcept:
@@ -55,10 +72,10 @@ cdef class Router:
         kept = []
         self.source_limit = max(sources, default=-1) + 1
         self.message_limit = max(messages, default=-1) + 1
-        self.message_count = len(messages)
+        self.message_count = 1 + len(messages)
         self.sources = index_of_ids(sources, self.source_limit)
         self.messages = index_of_ids(messages, self.message_limit)
-        self.rows = <Row *> allocate(len(sources) * len(messages), sizeof(Row))
+        self.rows = <Row *> allocate((1 + len(sources)) * self.message_count, sizeof(Row))
         self.entries = <Entry *> allocate(sum(map(len, routes.values())), sizeof(Entry))
         cdef uint32_t used = 0
         cdef Row *row
@@ -69,7 +86,7 @@ cdef class Router:
             row.count = len(handlers)
             row.asks = message in asked
             row.since = 0 if translated is None else translated.get(message, 0)
-            row.is_free = not row.asks
+            row.is_free = row.is_plain = not row.asks
             for handler, method in handlers:
                 self.entries[used].handler = handler
                 self.has_natives = self.has_natives or isinstance(method, NativeCall)
@@ -99,15 +116,17 @@ cdef object fill(Entry *entry, Row *row, method):
         entry.outlet = native.outlet
         entry.grant = native.grant
         row.size = native.size
+        row.is_plain = False
         return native, None
     row.is_free = False
     if isinstance(method, Batch):
         row.batch = <PyObject *> method
+        row.is_plain = False
     function, receiver = method, None
     entry.call = call_function
     if isinstance(method, MethodType):
         function, receiver = method.__func__, method.__self__
-        entry.call = call_method
+        entry.call = call_python_method if type(function) is FunctionType else call_method
         entry.receiver = <PyObject *> receiver
     entry.function = <PyObject *> function
     return function, receiver
@@ -122,9 +141,7 @@ cdef void *allocate(size_t count, size_t size) except NULL:
 
 cdef uint16_t *index_of_ids(list ids, uint32_t limit) except NULL:
     cdef uint16_t *index = <uint16_t *> allocate(limit, sizeof(uint16_t))
-    cdef uint32_t number
-    for number in range(limit):
-        index[number] = NO_INDEX
-    for number, one in enumerate(ids):
+    cdef uint16_t number
+    for number, one in enumerate(ids, 1):
         index[<uint16_t> one] = number
     return index

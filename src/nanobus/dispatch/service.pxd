@@ -32,6 +32,3 @@ cdef class Service:
 
 # NotRunningError where the service is in no worker, HandleInUseError in another thread than the worker's.
 cdef Voice voice_of(Service service)
-
-# Connect `service` to its worker, before `__init__` runs; None: disconnect it, if it is connected.
-cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1

@@ -5,9 +5,8 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint16_t, uint64_t, uintptr_t
 
-from nanobus.bus.base cimport note_codec
-from nanobus.bus.codec cimport Codec, EncodedMessage
 from nanobus.core.atomics cimport atomic_add, load_acquire
+from nanobus.core.branches cimport rarely
 from nanobus.core.clock cimport unix_ns
 from nanobus.dispatch.outlet cimport Outlet, OutletClaim, check_thread
 
@@ -23,7 +22,8 @@ cdef extern from *:
     /* What this thread used last, of workers of its own: an entry for all handlers whose address ends alike.
        `voice` is borrowed. */
     enum { NB_KEPT = 8 };
-    static _Thread_local struct { void *service; PyObject *voice; uint64_t turn; } nb_kept[NB_KEPT];
+    struct Kept { void *service; PyObject *voice; uint64_t turn; };
+    static _Thread_local struct Kept nb_kept[NB_KEPT];
     """
     enum:
         KEPT "NB_KEPT"
@@ -68,8 +68,7 @@ cdef class Service:
         if voices:                      # None at the very end of the process
             forget(self)
 
-    @cython.binding(False)              # a plain method descriptor, which the interpreter calls fastest
-    def send(self, message):
+    def send(self, message, /):
         """Send `message`, an object of a declared class, in the name of this handler.
 
         It is on the bus when this returns, or in the worker's outbox if the bus is full: sent in order as soon as
@@ -88,16 +87,8 @@ cdef class Service:
             The handler is in no running worker, or this is not its worker's thread. Nothing was sent.
         """
         cdef Voice voice = voice_of(self)
-        cdef Outlet outlet = voice.outlet
-        cdef Codec codec = outlet.codec_for(message)
-        cdef EncodedMessage encoded
-        codec.encode(message, &encoded)
-        try:
-            if outlet.describes:
-                note_codec(outlet.writer.bus, codec)
-            outlet.put(voice.source, codec.message_id, encoded.payload, encoded.size)
-        finally:
-            codec.release(&encoded)
+        cdef Outlet outlet = voice.outlet                   # lives on where encoding ends the voice
+        outlet.send(voice.source, message)
 
     def claim(self, message_type):
         """Return a context manager whose block writes a Record in place, in the slot itself where there is room.
@@ -147,33 +138,37 @@ cdef class Service:
 
 
 cdef Voice voice_of(Service service):
-    cdef uintptr_t address = <uintptr_t> <void *> service
-    cdef uintptr_t index = address // 16 % KEPT
-    cdef Voice voice
-    if kept[index].service == <void *> service and kept[index].turn == load_acquire(&turn):
-        return <Voice> kept[index].voice
-    voice = voices.get(address)
+    cdef Kept *entry = &kept[<uintptr_t> <void *> service // 16 % KEPT]
+    if rarely(entry.service != <void *> service or entry.turn != load_acquire(&turn)):
+        return look_up_voice(service, entry)
+    return <Voice> entry.voice
+
+
+cdef Voice look_up_voice(Service service, Kept *entry):
+    cdef Voice voice = voices.get(<uintptr_t> <void *> service)
     if voice is None:
         raise NotRunningError(f"{type(service).__qualname__} is in no running worker")
     check_thread(voice.thread)
-    kept[index].service = <void *> service
-    kept[index].voice = <PyObject *> voice
-    kept[index].turn = load_acquire(&turn)
+    entry.service = <void *> service
+    entry.voice = <PyObject *> voice
+    entry.turn = load_acquire(&turn)
     return voice
 
 
-cdef int bind_service(Service service, uint16_t source, Outlet outlet) except -1:
+def bind(Service service not None, uint16_t source, Outlet outlet):
+    """Connect a handler to its worker's outlet, before its `__init__` runs; None disconnects it, if it is connected."""
     cdef Voice voice
     if outlet is None:
         voice = forget(service)
-        return 0 if voice is None else voice.end()
+        if voice is not None:
+            voice.end()
+        return
     voice = Voice.__new__(Voice)
     voice.outlet = outlet
     voice.source = source
     voice.thread = outlet.thread = PyThread_get_thread_ident()
     voices[<uintptr_t> <void *> service] = voice
     atomic_add(&turn, 1)
-    return 0
 
 
 cdef Voice forget(Service service):

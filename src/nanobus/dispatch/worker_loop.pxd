@@ -1,3 +1,4 @@
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 from nanobus.bus.base cimport BUS_OK, BusStatus, Slot
@@ -23,7 +24,7 @@ cdef class WorkerLoop(FreeLoop):
     cdef int deliver_batch(self, Row *row, Slot *slot) except -1
     cdef int dispatch(self, Row *row, Slot *slot) except -1
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1
-    cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1
+    cdef int call_receivers(self, Row *row, Slot *slot, PyObject *message) except -1
     cdef int call_native_among(self, Row *row, Entry *entry, object message, Slot *slot) except -1
     cdef int begin_native_use(self) except -1
     cdef int end_native_use(self) except -1

@@ -7,7 +7,6 @@ from nanobus.dispatch.division import Division
 from nanobus.dispatch.free_loop import FreeLoop
 from nanobus.dispatch.outlet import Outlet
 from nanobus.dispatch.router import Router
-from nanobus.dispatch.service import Service
 from nanobus.dispatch.timer import Timer
 
 @final
@@ -29,5 +28,3 @@ class WorkerLoop(FreeLoop):
     def run(self) -> None: ...
     def stop(self, position: int) -> None: ...
     def flush(self, timeout: float) -> int: ...
-
-def bind(service: Service, source: int, outlet: Outlet | None) -> None: ...

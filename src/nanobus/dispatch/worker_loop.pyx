@@ -15,13 +15,13 @@ import threading
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
-from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT64_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from nanobus.bus.base cimport (
     BUS_CORRUPT, BUS_EMPTY, BUS_FAILED, BUS_LAPPED, BUS_OK, BUS_STOPPED, NO_CAUSE, BusReader, BusStatus, Slot,
     interrupt, was_closed
 )
-from nanobus.bus.codec cimport Codec, EncodedMessage
+from nanobus.bus.codec cimport Codec, EncodedMessage, release
 from nanobus.bus.envelope cimport Gap
 from nanobus.bus.refusals cimport checksum_error
 from nanobus.core.atomics cimport load_acquire, store_release
@@ -30,12 +30,11 @@ from nanobus.core.clock cimport monotonic_ns
 from nanobus.core.layout cimport TIMER_ID
 from nanobus.dispatch.batches cimport Batch
 from nanobus.dispatch.division cimport Division
-from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, PYTHON_CALLS, FreeLoop, count, next_look
+from nanobus.dispatch.free_loop cimport LONGEST_TURN_NS, PYTHON_CALLS, FreeLoop, count, find_own_row, next_look
 from nanobus.dispatch.native cimport copy_of
 from nanobus.dispatch.outlet cimport Outlet
 from nanobus.dispatch.permits cimport native_error, take_refusal
 from nanobus.dispatch.router cimport Entry, Router, Row, runs_freely
-from nanobus.dispatch.service cimport Service, bind_service
 from nanobus.dispatch.timer cimport Timer
 
 from nanobus.errors import BusClosedError
@@ -189,9 +188,9 @@ cdef class WorkerLoop(FreeLoop):
                 elif status == BUS_FAILED:
                     self.reader.raise_failure()
                 return status
-            row = self.find_own_row(&slot)
+            row = find_own_row(self, &slot)
             if row != NULL:
-                if runs_freely(row, slot.position, slot.header.size):
+                if rarely(not row.is_plain) and runs_freely(row, slot.position, slot.header.size):
                     self.answered = False               # no answer is to be waited for: there is something to do
                     return BUS_EMPTY
                 if rarely(calls == look):
@@ -202,11 +201,14 @@ cdef class WorkerLoop(FreeLoop):
                         self.is_slow = True             # from now on the first call of a turn counts, too
                         return BUS_OK
                 skips = 0
-                if rarely(row.batch != NULL and not row.asks and slot.position >= row.since):
-                    self.deliver_batch(row, &slot)
-                    return BUS_OK                       # that was a turn
-                self.dispatch(row, &slot)
                 calls += 1
+                if rarely(not row.is_plain):
+                    if row.batch != NULL and not row.asks and slot.position >= row.since:
+                        self.deliver_batch(row, &slot)
+                        return BUS_OK                   # that was a turn
+                    self.dispatch(row, &slot)
+                else:
+                    self.call_receivers(row, &slot, NULL)
             elif slot.header.message == TIMER_ID:
                 self.tick(&slot)
             else:
@@ -257,21 +259,15 @@ cdef class WorkerLoop(FreeLoop):
         return 0
 
     cdef int dispatch(self, Row *row, Slot *slot) except -1:
-        if rarely(row.asks):
+        if row.asks:
             return self.ask_and_dispatch(row, slot)
-        count(&self.messages_handled)
         if runs_freely(row, slot.position, slot.header.size):
+            count(&self.messages_handled)
             self.begin_native_use()
             self.call_natives(row, slot)
             self.end_native_use()
             return 0
-        self.answered = True
-        self.outlet.position = slot.position
-        self.outlet.timestamp = slot.header.timestamp
-        self.decoding = True                            # an error from here on is caught in `run`, once a batch
-        message = (<Codec> row.codec).decode(slot.payload, slot.header.size)
-        self.decoding = False
-        return self.call_receivers(row, message, slot)
+        return self.call_receivers(row, slot, NULL)
 
     cdef int ask_and_dispatch(self, Row *row, Slot *slot) except -1:
         """Decode a message to see whose it is, and let that of another shard go."""
@@ -289,31 +285,41 @@ cdef class WorkerLoop(FreeLoop):
             ours = self.division.has_to_tell(self.outlet.shard, slot.position, error)
             if ours:
                 self.fail(None, message, slot.position, error)
-        count(&self.messages_handled if ours else &self.messages_skipped)
         if fits:
-            return self.call_receivers(row, message, slot)
+            return self.call_receivers(row, slot, <PyObject *> message)
+        count(&self.messages_handled if ours else &self.messages_skipped)
         if decoded:
             (<Codec> row.codec).settle(message)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
         return 0
 
-    cdef int call_receivers(self, Row *row, object message, Slot *slot) except -1:
+    cdef int call_receivers(self, Row *row, Slot *slot, PyObject *message) except -1:
+        """Call each receiver of a message, which is NULL where nobody had to look into it before."""
         cdef Entry *entry = &self.router.entries[row.first]
         cdef Entry *end = entry + row.count
         cdef PyObject *result
+        count(&self.messages_handled)
+        self.answered = True
+        if message == NULL:
+            self.outlet.position = slot.position
+            self.outlet.timestamp = slot.header.timestamp
+            self.decoding = True                        # an error from here on is caught in `run`, once a batch
+            decoded = (<Codec> row.codec).decode(slot.payload, slot.header.size)
+            self.decoding = False
+            message = <PyObject *> decoded              # of which there is one reference, as `settle` expects
         while entry != end and not self.failed:
             if rarely(entry.native != NULL):
-                self.call_native_among(row, entry, message, slot)
+                self.call_native_among(row, entry, <object> message, slot)
                 entry += 1
                 continue
-            result = entry.call(entry, <PyObject *> message)
+            result = entry.call(entry, message)
             if result != NULL:
                 Py_DECREF(<object> result)
             if rarely(result == NULL or self.outlet.claimed is not None):
-                self.end_badly(entry, message, slot.position, result == NULL)
+                self.end_badly(entry, <object> message, slot.position, result == NULL)
             entry += 1
-        (<Codec> row.codec).settle(message)
+        (<Codec> row.codec).settle(<object> message)
         self.outlet.position = NO_CAUSE
         self.outlet.timestamp = 0
         return 0
@@ -328,7 +334,7 @@ cdef class WorkerLoop(FreeLoop):
                 return 0
             (<Codec> row.codec).encode(message, &encoded)
             self.call_native(row, entry, slot, encoded.payload, <uint32_t> encoded.size)
-            (<Codec> row.codec).release(&encoded)
+            release(&encoded)
         except BaseException as error:
             self.fail(entry.handler, message, slot.position, error)
         finally:
@@ -416,7 +422,7 @@ cdef class WorkerLoop(FreeLoop):
 
     cdef int hand(self, Slot *slot) except -1:
         """Deliver a slot that somebody else has read, if it is for anybody here."""
-        cdef Row *row = self.find_own_row(slot)
+        cdef Row *row = find_own_row(self, slot)
         if row == NULL:
             if slot.header.message == TIMER_ID:
                 self.tick(slot)
@@ -489,8 +495,3 @@ cdef class WorkerLoop(FreeLoop):
 cdef int raise_what_is_set() except -1:
     """Hand the error that a C call has set to the caller's `except`."""
     return -1
-
-
-def bind(Service service not None, uint16_t source, Outlet outlet):
-    """Connect a handler to its worker's outlet, before its `__init__` runs; None disconnects it."""
-    bind_service(service, source, outlet)

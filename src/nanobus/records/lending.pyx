@@ -5,18 +5,14 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from nanobus.bus.codec cimport Codec, EncodedMessage
+from nanobus.bus.codec cimport Codec, EncodedMessage, hold_nothing
+from nanobus.core.branches cimport rarely
 from nanobus.records.views cimport (
     BLANK, BORROWED, CLAIMED, FROZEN, MUTABLE, RELEASED, RecordBytes, RecordLayout, RecordType, blank, check_size,
     copied_bytes, detach, forget, layout_of, own,
 )
 
 from nanobus.errors import EncodeError, RecordReleasedError
-
-cdef extern from "Python.h":
-    ctypedef struct HeldBuffer "Py_buffer":     # Cython's own declaration counts the references to `obj`
-        PyObject *obj
-
 
 cdef extern from *:
     """
@@ -81,30 +77,44 @@ cdef class RecordCodec(Codec):
         return codec
 
     cdef object decode(self, const uint8_t *payload, uint32_t size):
+        if rarely(not self.is_spare or size != self.fixed_size):
+            return self.decode_anew(payload, size)
+        self.is_spare = False
+        self.view.address = <uint8_t *> payload
+        self.view.ownership = BORROWED
+        return self.view
+
+    cdef RecordBytes decode_anew(self, const uint8_t *payload, uint32_t size):
+        """Decode where there is no view to lend: shared by threads, or lent already, by a handler within a handler."""
         cdef RecordBytes record
-        if size != self.fixed_size:
-            check_size(self.layout, size)
-        if self.is_spare:
-            self.is_spare = False
-            record = self.view
-        else:                       # shared by threads, or the view is lent: a handler within a handler
-            record = blank(self.record_type)
-            record.layout = self.layout
-            if self.is_private and self.view is None:
-                self.view = record
+        check_size(self.layout, size)
+        record = blank(self.record_type)
+        record.layout = self.layout
+        if self.is_private and self.view is None:
+            self.view = record
         record.address = <uint8_t *> payload
         record.ownership = BORROWED
         return record
 
     cdef int settle(self, object message) except -1:
+        # Two references, this codec's and the caller's: nobody else can have or get one, as there are no weak
+        # references and the view is untracked by the collector.
+        if rarely(
+            <PyObject *> message != <PyObject *> self.view
+            or not has_only(<PyObject *> message, 2) or type(message) is not self.record_type
+        ):
+            return self.let_go(message)
+        if rarely(self.view.ownership == FROZEN):           # it exported a buffer, which is gone again
+            forget(self.view, BLANK)
+        self.view.address = NULL
+        self.view.ownership = BLANK
+        self.is_spare = True
+        return 0
+
+    cdef int let_go(self, object message) except -1:
+        """Give a message that somebody keeps bytes of its own."""
         cdef RecordBytes record
         if <PyObject *> message == <PyObject *> self.view:
-            # Two references, this codec's and the caller's: nobody else can have or get one, as there are no weak
-            # references and the view is untracked by the collector.
-            if has_only(<PyObject *> message, 2) and type(message) is self.record_type:
-                take_back(self.view)
-                self.is_spare = True
-                return 0
             self.view = None
         record = <RecordBytes?> message
         with cython.critical_section(record):
@@ -113,18 +123,21 @@ cdef class RecordCodec(Codec):
 
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
         cdef RecordBytes record
-        (<HeldBuffer *> &encoded.buffer).obj = NULL
         if type(message) is not self.record_type:
             raise EncodeError(f"{self!r} encodes this very class, got {message!r}")
         record = <RecordBytes> message
-        if record.layout is not self.layout and record.address != NULL:     # its `__class__` was assigned to
+        if rarely(record.layout is not self.layout and record.address != NULL):     # its `__class__` was assigned to
             raise EncodeError(f"{self!r} encodes this very class, got a {record.layout.title}")
         with cython.critical_section(record):           # `settle` changes both on another thread
             if record.ownership == MUTABLE or record.ownership == FROZEN:
                 encoded.payload = record.address
-                encoded.size = self.layout.size
+                encoded.size = self.fixed_size
+                hold_nothing(encoded)
                 return 0
-        # A view whose claim or loan may end, on another thread, before the bytes are on the bus: encode a copy.
+        return self.encode_copy(record, encoded)
+
+    cdef int encode_copy(self, RecordBytes record, EncodedMessage *encoded) except -1:
+        """Encode a view whose claim or loan may end, on another thread, before the bytes are on the bus."""
         try:
             copy = copied_bytes(record)
         except RecordReleasedError as error:
@@ -148,10 +161,3 @@ cdef class RecordCodec(Codec):
             if record.ownership == CLAIMED:
                 forget(record, RELEASED)
         return 0
-
-
-cdef inline void take_back(RecordBytes view) noexcept:
-    if view.ownership == FROZEN:        # it exported a buffer, which is gone again
-        forget(view, BLANK)
-    view.address = NULL
-    view.ownership = BLANK

@@ -55,9 +55,6 @@ cdef class UpcastingCodec(Codec):
     cdef int encode(self, object message, EncodedMessage *encoded) except -1:
         return self.codec.encode(message, encoded)
 
-    cdef void release(self, EncodedMessage *encoded):
-        self.codec.release(encoded)
-
     cdef object open_in_place(self, uint8_t *payload):
         return self.codec.open_in_place(payload)
 
