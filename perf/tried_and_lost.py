@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from alternatives import attributes, batches, pages, payloads, polls
+from alternatives import attributes, batches, calls, pages, payloads, polls
 from suite.case import Case, measure
 
 APPENDED = "a new page of a file, zeros appended"
 BYTES = "a handler called with new bytes, 32 B"
 BATCH = "a look for a message, the GIL let go for a batch"
 ATTRIBUTE = "an attribute of a plain object"
+CALL = "a handler called from C"
 COPIED = "a message of a batch that was copied, one column summed"
 CASES = [
     Case(APPENDED, partial(pages.fill, pages.zeros)),
@@ -22,6 +23,8 @@ CASES = [
     Case("a look for a message, the GIL let go each time", partial(polls.poll, "one_by_one"), False, BATCH),
     Case(ATTRIBUTE, partial(attributes.read, attributes.Handler)),
     Case("an attribute of one that begins with C fields", partial(attributes.read, attributes.Base), False, ATTRIBUTE),
+    Case(CALL, calls.from_c),
+    Case("a handler called by a loop in Python over an iterator", calls.from_python, False, CALL),
     Case(COPIED, partial(batches.take, True)),
     Case("a message of a batch that is a view, one column summed", partial(batches.take, False), False, COPIED),
 ]

@@ -2,6 +2,7 @@
 
     attributes.py      where handlers keep what they send with
     batches.py         what a handler of batches is given
+    calls.py           who calls a handler
     pages.py           where a growing file gets its pages from, before they are written through a mapping
     payloads.py        what a handler of raw bytes is given
     polls.py           how often a loop lets go of the GIL

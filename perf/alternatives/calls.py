@@ -1,0 +1,38 @@
+"""Who calls a handler: C, as nanobus does it, or a loop in Python that C hands the next message.
+
+The interpreter runs one Python function from another without leaving its own loop, which C cannot have. What the
+iterator and its pairs take eats that up, and a C loop keeps its state to itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import repeat
+from typing import Any
+
+import native
+
+
+class Handler:
+    def receive(self, message: object) -> None:
+        pass
+
+
+def drive(calls: Iterable[tuple[Callable[[Any], None], Any]]) -> None:
+    for call, message in calls:
+        call(message)
+
+
+def from_python(count: int) -> float:
+    calls = repeat((Handler().receive, object()), count)
+    started = time.perf_counter()
+    drive(calls)
+    return time.perf_counter() - started
+
+
+def from_c(count: int) -> float:
+    call, receive, message = native.load("calls").call, Handler().receive, object()
+    started = time.perf_counter()
+    call(receive, message, count)
+    return time.perf_counter() - started
