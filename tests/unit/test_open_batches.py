@@ -17,6 +17,8 @@ LINE = 1  # the bus itself has the first
 HEAD, WRITERS_USED, WRITERS = 128, 448, 1024
 SEGMENT_HEADER = 4096
 LINES = {"writers": 4, "readers": 4}
+# Its keeper would seal for the dead after a while, as it should: 1000 s are longer than any test.
+PLAIN = {"segment_size": 4096, "timestamps": False, "checksum": False, "sync_interval": 1000, **LINES}
 
 
 class OpenBatch:
@@ -65,7 +67,7 @@ class OpenBatch:
 @pytest.fixture(params=["ring", "ring, overwriting", "journal"])
 def bus(request, tmp_path):
     if request.param == "journal":
-        made = JournalBus(tmp_path / "a", segment_size=4096, timestamps=False, checksum=False, **LINES)
+        made = JournalBus(tmp_path / "a", **PLAIN)
     else:
         overflow = "overwrite" if "overwriting" in request.param else "block"
         made = CircularBus(4096, tmp_path / "a", overflow=overflow, **LINES)
@@ -165,7 +167,7 @@ def test_message_whose_damaged_size_leads_into_an_open_batch_leads_nobody_there(
 
 
 def test_look_at_a_journal_sees_nothing_of_an_open_batch(tmp_path, dead):
-    with JournalBus(tmp_path / "a", segment_size=4096, timestamps=False, checksum=False, **LINES) as bus:
+    with JournalBus(tmp_path / "a", **PLAIN) as bus:
         bus.write(1, 1, b"before")
         batch = open_batch(tmp_path, dead)
         behind = bus.write(1, 1, b"behind")
@@ -184,7 +186,7 @@ def test_look_at_a_journal_sees_nothing_of_an_open_batch(tmp_path, dead):
 
 
 def test_look_goes_on_at_the_open_batch_behind_damage_and_not_within_it(tmp_path):
-    with JournalBus(tmp_path / "a", segment_size=4096, timestamps=False, checksum=False, **LINES) as bus:
+    with JournalBus(tmp_path / "a", **PLAIN) as bus:
         bus.write(1, 1, b"before")
         batch = open_batch(tmp_path)
         batch.write(batch.slots, batch.begin, bytes(8))
