@@ -9,7 +9,7 @@ from functools import partial
 from suite.case import Case, measure
 
 TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
-STANDARD = "dataclasses, datetime, json, logging, pathlib, tempfile, threading"
+STANDARD = "dataclasses, datetime, json, logging, pathlib, threading"
 IMPORTS = {
     "import nanobus": "import nanobus",
     "import of a ring": "from nanobus import CircularBus",

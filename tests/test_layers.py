@@ -24,6 +24,8 @@ LAYERS = {
     "cli": 6, "__main__": 6,
 }  # fmt: skip
 PUBLIC_NAMES = 6  # the package itself
+# A journal gets what writes down its schema from the package, as any first use of a name does, and only when it has to.
+UPWARD = {"journal/journal.pyx": ["nanobus"]}
 
 MEMORY_ORDER = re.compile(r"__atomic_|__sync_|memory_order|stdatomic|_Atomic\b")
 CYTHON_IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+c?import\b|c?import[ \t]+([\w., \t]+))", re.MULTILINE)
@@ -79,7 +81,7 @@ def test_imports_point_down(path):
     layer = layer_of(name_of(path))
     own = [module for module in imports_of(path) if module.split(".")[0] == "nanobus"]
     upward = [module for module in own if layer_of(module) > layer]
-    assert not upward, f"{ids(path)} is of layer {layer} and imports from above: {upward}"
+    assert upward == UPWARD.get(ids(path), []), f"{ids(path)} is of layer {layer} and imports from above: {upward}"
 
 
 def test_the_imports_of_every_kind_of_source_are_seen():
@@ -108,10 +110,13 @@ def test_the_package_exports_and_nothing_else():
     for node in body:
         exported = isinstance(node, ast.ImportFrom) or ast.unparse(node).startswith("__all__ = ")
         assert exported, f"line {node.lineno} of nanobus/__init__.pyi is no export: {ast.unparse(node)}"
-    stub = {name.name for node in body if isinstance(node, ast.ImportFrom) for name in node.names}
+    stub = {name.name: node.module for node in body if isinstance(node, ast.ImportFrom) for name in node.names}
+    (listed,) = (node.value for node in body if isinstance(node, ast.Assign))
+    assert sorted(ast.literal_eval(listed)) == sorted(stub)
     table = re.search(r"^_HOMES = (\{.*?^\})", (PACKAGE / "__init__.py").read_text(), re.MULTILINE | re.DOTALL)
     assert table, "nanobus/__init__.py has no table of names"
-    assert {name for names in ast.literal_eval(table[1]).values() for name in names.split()} == stub
+    homes = ast.literal_eval(table[1])
+    assert {name: f"nanobus.{home}" for home, names in homes.items() for name in names.split()} == stub
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=ids)

@@ -1,7 +1,8 @@
-"""Who calls a handler: C, as nanobus does it, or a loop in Python that C hands the next message.
+"""Who calls a handler: a C loop through its vectorcall, or a loop in Python over an iterator in C.
 
-The interpreter runs one Python function from another without leaving its own loop, which C cannot have. What the
-iterator and its pairs take eats that up, and a C loop keeps its state to itself.
+The interpreter runs one Python function from another without leaving its own loop, which a call from C has to enter
+anew. Taking each pair from the iterator and apart costs about as much, so there is nothing to win; and a C loop keeps
+its state to itself.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from contextlib import suppress
 from nanobus.bus.base import Bus
 from nanobus.bus.codec import Codec, find_codec
 from nanobus.errors import CursorInUseError, SchemaError, SchemaMismatchError
-from nanobus.journal.journal import JournalBus, keep_schemas
+from nanobus.journal.journal import JournalBus
 from nanobus.routing import Worker, source_id
 from nanobus.schema import Schema, compare, load, update
 
@@ -99,6 +99,3 @@ def forget_what_was_cut(journal: JournalBus) -> None:
         update(journal.path, lambda schema: schema.cut(journal.head))
     except (SchemaError, OSError) as error:     # `write_down` will try again, and raise
         logger.warning("%s: schema.json may speak of messages that were cut away: %s", journal.path, error)
-
-
-keep_schemas(describe_codec, forget_what_was_cut)

@@ -86,6 +86,14 @@ def test_a_handler_whose_worker_has_ended_says_so():
     assert bus.head == end > 0
 
 
+@pytest.mark.parametrize("wrong", [None, 1, object(), Keeper], ids=repr)
+def test_methods_are_called_with_a_handler(wrong):
+    uses = (lambda: Handler.send(wrong, Number(1)), lambda: Handler.stop(wrong), lambda: Handler.claim(wrong, Number))
+    for use in uses:
+        with pytest.raises(TypeError, match=rf"needed, not {type(wrong).__qualname__}|requires a .* object"):
+            use()
+
+
 def test_a_bound_handler_is_freed_with_its_last_reference():
     class Mortal(Keeper, id=43):
         pass

@@ -23,7 +23,7 @@ cdef inline void hold_nothing(EncodedMessage *encoded) noexcept:
     (<HeldBuffer *> &encoded.buffer).obj = NULL
 
 
-# What PyObject_GetBuffer does, as far as `release` needs it.
+# What PyObject_GetBuffer does, as far as `release` needs it: `buf` and `len` of the buffer stay unset.
 cdef inline void hold_bytes(EncodedMessage *encoded, bytes payload) noexcept:
     Py_INCREF(payload)
     (<HeldBuffer *> &encoded.buffer).obj = <PyObject *> payload

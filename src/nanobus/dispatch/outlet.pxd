@@ -28,7 +28,7 @@ cdef class Outlet:
     cdef Codec recent_codec             # of that class, for the life of the process
 
     cdef object abort_open_claim(self)  # the error that it was open, or another that came up; None: there was none
-    # In the name of `source`, an object of any declared class; `put` has its bytes already.
+    # In the name of `source`: an object of any declared class, or the bytes of one.
     cdef int send(self, uint16_t source, object message) except -1
     cdef int put(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1
     cdef bint diverts(self, uint16_t source, uint16_t message, const uint8_t *payload, Py_ssize_t size) except -1

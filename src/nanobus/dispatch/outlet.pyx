@@ -81,16 +81,19 @@ cdef class Outlet:
     cdef int send(self, uint16_t source, object message) except -1:
         cdef EncodedMessage encoded
         cdef uint16_t id_
+        cdef Codec codec = None
         if rarely(type(message) is not self.recent_type):
             self.recent_codec = codec_of(message)
             self.recent_type = self.recent_codec.message_type
         id_ = self.recent_codec.message_id              # encoding may run code that sends another message
+        if self.describes:
+            codec = self.recent_codec
         self.recent_codec.encode(message, &encoded)
         if holds_nothing(&encoded) and not self.describes:
             return self.put(source, id_, encoded.payload, encoded.size)
         try:
             if self.describes:
-                note_codec(self.writer.bus, codec_of(message))
+                note_codec(self.writer.bus, codec)
             return self.put(source, id_, encoded.payload, encoded.size)
         finally:
             release(&encoded)

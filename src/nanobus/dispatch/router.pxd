@@ -32,7 +32,7 @@ cdef struct Row:
     uint32_t size                       # bytes a payload must have for native receivers; 0: any number of them
     bint asks                           # only the decoded message can tell whose it is; see division.pxd
     bint is_free                        # every receiver is native, and nothing else here needs the GIL
-    bint is_plain                       # every receiver is in Python, takes one by one, and what comes is for it
+    bint is_plain                       # every receiver is in Python and takes them one by one, whatever the key
     PyObject *batch                     # of the one receiver, which takes several at once; NULL: one by one
     uint64_t since                      # messages before it may have older layouts, which the codec reads
 

@@ -145,6 +145,8 @@ cdef Voice voice_of(Service service):
 
 
 cdef Voice look_up_voice(Service service, Kept *entry):
+    if not isinstance(service, Service):    # `Service.send` may be called with any first argument
+        raise TypeError(f"a handler is needed, not {type(service).__qualname__}")
     cdef Voice voice = voices.get(<uintptr_t> <void *> service)
     if voice is None:
         raise NotRunningError(f"{type(service).__qualname__} is in no running worker")

@@ -396,7 +396,7 @@ cdef class WorkerLoop(FreeLoop):
         self.failures += 1
         try:
             goes_on = self.on_failure(handler, message, position, error)
-        except BaseException as second:         # must not pass through `dispatch`, which has a message to take back
+        except BaseException as second:         # must not pass `call_receivers`, which has a message to take back
             self.broken = second
         if not goes_on:
             self.failed = True

@@ -1,12 +1,10 @@
 import os
-from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
 from typing_extensions import disjoint_base
 
 from nanobus.bus.base import BusReader
-from nanobus.bus.codec import Codec
 from nanobus.bus.sharing import SharedBus
 from nanobus.journal.reports import JournalStatistics, Recovery, Retention
 
@@ -55,5 +53,3 @@ class JournalBus(SharedBus):
     def other_processes(self) -> list[int]: ...
     def statistics(self) -> JournalStatistics: ...
     def keep_house(self) -> None: ...
-
-def keep_schemas(describe: Callable[[JournalBus, Codec], object], forget: Callable[[JournalBus], object]) -> None: ...

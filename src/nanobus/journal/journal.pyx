@@ -38,6 +38,7 @@ from nanobus.journal.recovery cimport recover
 from nanobus.journal.segment cimport leave_segment
 from nanobus.journal.store cimport SegmentStore
 
+import nanobus
 from nanobus.bus.times import timestamp_of
 from nanobus.errors import CorruptJournalError, NanobusError, TooManyHandlesError
 from nanobus.journal.control_file import is_segment_size, locked
@@ -48,9 +49,6 @@ LOG = logging.getLogger("nanobus.journal")
 COUNTS_STEPS = bool(counts_steps)        # this is the build that the kill sweep needs
 
 cdef tuple SYNC_POLICIES = ("none", "interval", "commit")
-
-cdef object describe_codec = None       # what `keep_schemas` was given
-cdef object forget_what_was_cut = None
 
 
 cdef class JournalBus(SharedBus):
@@ -162,7 +160,7 @@ cdef class JournalBus(SharedBus):
         if self.path is not None:
             self.described = set()
             if was_alone:
-                forget_what_was_cut(self)                   # by this recovery, or by one that did not come so far
+                schema_keeper().forget_what_was_cut(self)   # by this recovery, or by one that did not come so far
         if path is not None or retention is not None:
             self.keeper = Keeper(self, sync_interval)
 
@@ -320,7 +318,7 @@ cdef class JournalBus(SharedBus):
         return self.lends_lines()
 
     cdef int describe(self, object codec) except -1:
-        describe_codec(self, codec)
+        schema_keeper().describe_codec(self, codec)
         return 0
 
     cdef void forget(self):
@@ -462,16 +460,6 @@ cdef class JournalBus(SharedBus):
         wake(self.claims.control)
 
 
-def keep_schemas(describe, forget):
-    """Hand down what knows schemas, which stands in a layer above this one.
-
-    Parameters
-    ----------
-    describe : callable
-        (journal, codec): writes down what the codec's payloads are, before the first is sent, and adds the codec to
-        `journal.described`.
-    forget : callable
-        (journal): takes out what was written down of positions that are not there any more.
-    """
-    global describe_codec, forget_what_was_cut
-    describe_codec, forget_what_was_cut = describe, forget
+cdef object schema_keeper():
+    """The module that knows schemas: of a layer above, so it comes only when the first journal has to be described."""
+    return nanobus.journaling
