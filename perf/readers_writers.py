@@ -13,17 +13,18 @@ from suite.posting import IN_C, crew_of
 from suite.streams import facts
 from suite.topology import SINK, SOURCE, Topology
 
-BURST = 4096                                # messages, between which readers catch up
+ROOM = 1 << 18                              # bytes: readers must not push out of the cache what is written next
+BURST = 1024                                # messages, between which readers catch up
 READERS = (1, 2, 4, 8, 16, 32, 64)
 PARTIES = (1, 2, 3, 4, 8)
 ALONE = "a write, 1 reader"
 
 
 def write_beside(readers: int, count: int) -> float:
-    with CircularBus(1 << 20, readers=readers) as bus:
+    with CircularBus(ROOM, readers=readers) as bus:
         handles = [bus.reader() for _ in range(readers)]
         writer, write = bus.writer(), native.load("streams").write_beside
-        write(writer, handles, 2 * (1 << 20) // 64, BURST)      # every page, and the gate that is cached
+        write(writer, handles, 2 * ROOM // 64, BURST)           # every page, and the gate that is cached
         return float(write(writer, handles, count, BURST)) * 1e-9
 
 
